@@ -34,7 +34,7 @@ LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
 # For the tests as well, but these would start a service or enable a unit: they are unpacked below
 # build/unpacked and not installed. Behind a colon, the libraries that they need.
-UNPACKED := etcd-server prometheus prometheus-node-exporter smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
+UNPACKED := etcd-server etcd-client prometheus prometheus-node-exporter smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
 
 # bpftool, ethtool and others are in directories that only a login shell of root has in its path; the tests
 # use the unpacked programs where the packages are not installed.
@@ -253,12 +253,14 @@ $(B)/tests/unit/test_statistics: XLDFLAGS += -Wl,--wrap=relay_books
 # Has leases without a relay.
 $(B)/tests/fuzz/replay_lease_set $(B)/tests/fuzz/fuzz_lease_set: XLDFLAGS += -Wl,--wrap=relay_leases,--wrap=relay_set_leases
 
-# Libraries that tests preload: a clock that jumps, a kernel that is too old to hand AF_XDP sockets over.
-PRELOADED := $(B)/tests/netns/jumping_clock.so $(B)/tests/netns/one_mapping.so
-$(PRELOADED): $(B)/%.so: %.c
+# What tests put beneath programs: a kernel that is too old to hand AF_XDP sockets over, a clock that jumps.
+BENEATH := $(B)/tests/netns/one_mapping.so $(B)/tests/netns/stepped_clock
+$(B)/tests/netns/one_mapping.so: tests/netns/one_mapping.c
+$(B)/tests/netns/stepped_clock: tests/netns/stepped_clock.c
+$(BENEATH):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE $(if $(filter %.so,$@),-shared -fPIC) -o $@ $< -ldl
 
 # Never built with a sanitizer, because they run underneath it.
 FAULT_TOOLS := $(B)/tests/fault/supervise $(B)/tests/fault/preload.so
@@ -272,7 +274,7 @@ $(FAULT_TOOLS):
 
 .PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
 test-programs: all $(BENCH_PROGRAMS) $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
-	$(FAULT_TOOLS) $(PRELOADED))
+	$(FAULT_TOOLS) $(BENEATH))
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:

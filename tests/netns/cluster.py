@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.request
 
+from clock import Clock
 from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, equal, program, receiver, start, wait_until,
                      work_directory, write_file)
 
@@ -64,8 +65,8 @@ TLS = {name: os.path.join(ROOT, "tests", "netns", "tls", f"etcd-{name}.pem") for
 class Etcd:
     """A member of etcd, with the timers that docs/two-hosts.md recommends."""
 
-    def __init__(self, namespace, number, members, tls=False):
-        """`tls`: clients have to show a certificate."""
+    def __init__(self, namespace, number, members, tls=False, prefix=()):
+        """`tls`: clients have to show a certificate. `prefix`: a command that runs it."""
         self.namespace, self.number, self.address = namespace, number, f"10.9.0.{number}"
         self.url = f"{'https' if tls else 'http'}://{self.address}:2379"
         self.tls = None
@@ -76,7 +77,7 @@ class Etcd:
         shutil.rmtree(self.directory, ignore_errors=True)  # what a test before has stored, its users included
         peers = ",".join(f"m{i}=http://10.9.0.{i}:2380" for i in members)
         self.command = [
-            etcd_program(), "--name", f"m{number}", "--data-dir", self.directory,
+            *prefix, etcd_program(), "--name", f"m{number}", "--data-dir", self.directory,
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", f"http://{self.address}:2380",
             "--initial-advertise-peer-urls", f"http://{self.address}:2380",
@@ -137,7 +138,7 @@ class Agent:
 
     def start(self, wait=True):
         """Start it, or start it again."""
-        self.process = start(self.host.namespace, program("xmcast-cluster"), "-c", self.config,
+        self.process = start(self.host.namespace, *self.host.prefix, program("xmcast-cluster"), "-c", self.config,
                              "--daemon", self.daemon_socket, "--socket", self.socket,
                              name=f"xmcast-cluster@{self.name}")
         if wait:
@@ -176,13 +177,16 @@ def call(path, line, timeout=CONTROL_TIMEOUT):
 class Host:
     """A host with a member of etcd."""
 
-    def __init__(self, switch, number, members=(1, 2, 3), tls=False):
+    def __init__(self, switch, number, members=(1, 2, 3), tls=False, clock=False):
+        """`clock`: its programs have a time of day of their own."""
         self.switch, self.number = switch, number
+        self.clock = Clock(f"host{number}") if clock else None
+        self.prefix = self.clock.prefix if clock else ()
         self.name, self.port = "abcdef"[number - 1], f"p{number}"
         self.others = [i for i in members if i != number]
         self.namespace = Namespace(f"host{number}")
         switch.plug(self.namespace, "m0", self.port, f"10.9.0.{number}/24")
-        self.etcd = Etcd(self.namespace, number, members, tls) if number in members else None
+        self.etcd = Etcd(self.namespace, number, members, tls, self.prefix) if number in members else None
         self.agent = self.daemon = None
 
 
@@ -194,8 +198,8 @@ class Relays:
 
     RULE = "a in 239.1.1.1:5000@in0 lease radio out 239.2.2.2:6000@out0"
 
-    def __init__(self, count=3, more="settle: 3600s\n", events="{}", rule=RULE):
-        self.hosts = hosts()
+    def __init__(self, count=3, more="settle: 3600s\n", events="{}", rule=RULE, clocks=False):
+        self.hosts = hosts(clocks=clocks)
         self.inside, self.outside = Switch("in"), Switch("out")
         self.source, self.receiver = Namespace("source"), Namespace("receiver")
         self.inside.plug(self.source, "s0", "s", "10.1.0.9/24")
@@ -204,7 +208,8 @@ class Relays:
         for host in self.relays:
             self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
             self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
-            host.daemon = Daemon(host.namespace, config=f"rules: [ {rule} ]\nevents: {events}\n")
+            host.daemon = Daemon(host.namespace, config=f"rules: [ {rule} ]\nevents: {events}\n",
+                                 prefix=host.prefix)
             host.agent = Agent(host, host.daemon.socket, more=more)
         wait_until(self.owner, "a host holds the lease")
 
@@ -266,10 +271,10 @@ class Stream:
         self._socket.close()
 
 
-def hosts(count=3, tls=False):
+def hosts(count=3, tls=False, clocks=False):
     """That many hosts, whose etcd is ready."""
     switch = Switch()
-    made = [Host(switch, i + 1, tls=tls) for i in range(count)]
+    made = [Host(switch, i + 1, tls=tls, clock=clocks) for i in range(count)]
     for host in made[:3]:
         wait_until(host.etcd.ready, f"etcd {host.number} answers")
     return made

@@ -5,20 +5,25 @@ host, and no packet leaves twice. Outages are printed: what they are depends on 
 
 import base64
 import contextlib
+import re
 import shutil
 import signal
 
 from cluster import Relays, Stream
-from harness import diagnose, equal, main, test, wait_until
+from harness import check, diagnose, equal, main, rule_of, test, wait_until
 from traffic import Traffic
+
+
+HOUR = 3600
 
 
 class Failover:
     """Relays with a stream through them."""
 
-    def __init__(self, rate=2000):
-        self.relays = Relays()
-        wait_until(lambda: self.relays.members() == 3, "three members")
+    def __init__(self, rate=2000, **options):
+        """`options`: of the Relays."""
+        self.relays = Relays(**options)
+        wait_until(lambda: self.relays.members() == len(self.relays.relays), "all are members")
         self.traffic = Traffic(self.relays.source, "10.1.0.9", "239.1.1.1", 5000, rate)
         self.stream = Stream(self.relays.receiver)
         self.stream.wait_more()
@@ -36,11 +41,15 @@ class Failover:
 
     def recover(self):
         """Wait until all three are members again. Nothing is doubled meanwhile."""
-        wait_until(lambda: self.relays.members() == 3, "three members again")
+        wait_until(lambda: self.relays.members() == len(self.relays.relays), "all are members again")
         # A member of etcd that has just come back is no help if another one goes.
         wait_until(lambda: all(host.etcd.ready() for host in self.relays.hosts), "all of etcd answers")
         self.stream.wait_more()
         equal(self.stream.doubled, 0, "packets that came twice")
+
+    def renewals(self, host):
+        """How often a node has renewed its key."""
+        return (self.relays.hosts[0].etcd.value(f"/xmcast/nodes/{host.name}") or {}).get("serial", 0)
 
     def end(self):
         """The stream ends."""
@@ -132,6 +141,39 @@ def etcd_replaced():
     wait_until(lambda: etcds[0].value("/xmcast/shards/radio/0"), "somebody claims the lease in the new one")
     bed.recover()
     bed.end()
+
+
+@test
+def clock_jumps():
+    """The time of day of a host, its etcd and its relay jumps by an hour, ahead and back: nothing moves or is lost"""
+    # Deadlines that a busy machine keeps. What waited by the time of day would be an hour too early or too late.
+    bed = Failover(count=2, clocks=True, more="settle: 3600s\ndeadline: 3s\nguard: 100ms\ndaemon_timeout: 3s\n"
+                   "input_timeout: 10s\nclock_error: 1ms\n")
+    owner = bed.relays.owner()
+    standby = next(host for host in bed.relays.relays if host is not owner)
+    bed.stream.gap = 0
+    for ahead, back in ((owner, standby), (standby, owner)):
+        ahead.clock.set(HOUR)
+        back.clock.set(-HOUR)
+        # Longer than a deadline, which is 30 renewals.
+        for host in (ahead, back):
+            host.renewals = bed.renewals(host)
+        wait_until(lambda: all(bed.renewals(host) > host.renewals + 35 for host in bed.relays.relays), "they renew")
+        back.agent.process.wait_line(f"clock-error node={ahead.name}")
+        bed.stream.wait_more()
+    for host in bed.relays.relays:
+        lines = [line for process in (host.agent.process, host.daemon.process) for line in process.lines
+                 if re.search("shard-left|cluster-left|daemon-lost|lease-standby|lease-expired", line)]
+        equal(lines, [], f"what {host.name} reports of its leases")
+        # By the monotonic clock, as all that is shown of the past.
+        status = host.agent.status()["shards"][0]
+        equal((status["owner"], status["state"]), (owner.name, "held"), f"the shard as {host.name} sees it")
+        check(int((status["last_move"] or "0 s").split()[0]) < 600, f"last move: {status['last_move']}")
+    drops = rule_of(owner.daemon.stats(), "a")["outputs"][0]["drops"]
+    equal({reason: count for reason, count in drops.items() if count}, {}, "drops of the owner")
+    bed.end()
+    diagnose(f"nothing for {1000 * bed.stream.gap:.0f} ms, {bed.stream.missing()} packets are missing")
+    equal(bed.stream.doubled, 0, "packets that came twice")
 
 
 main()

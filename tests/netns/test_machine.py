@@ -10,8 +10,9 @@ import os
 import signal
 import time
 
+from clock import Clock
 from control import Client, Refused
-from harness import (BUILD, EXIT_DONE, Daemon, Sink, Skip, Star, address_space, check, check_clean,
+from harness import (EXIT_DONE, Daemon, Sink, Skip, Star, address_space, check, check_clean,
                      equal, generate, interface_of, main, need, program, queue_drops, relay_stream,
                      run, sanitized, start, test, wait_until, work_directory)
 
@@ -173,14 +174,16 @@ def memory_pressure():
 
 # ---- the clock -------------------------------------------------------------------------------
 
+DAY = 86400
+
+
 @test
 def clock_jumps():
     """The time of day jumps by a day each time it is read: only the log's times show it"""
-    library = os.path.join(BUILD, "tests/netns/jumping_clock.so")
-    check(os.path.exists(library), f"{library} is not built")
     star = Star()
-    prefix = ("env", f"LD_PRELOAD={library}", "ASAN_OPTIONS=verify_asan_link_order=0")
-    daemon = Daemon(star.relay, prefix=prefix, ready=False, config=CONFIG + "events: "
+    clock = Clock("relay")
+    clock.set(-DAY, DAY)
+    daemon = Daemon(star.relay, prefix=clock.prefix, ready=False, config=CONFIG + "events: "
                     "{ silent_after: 1 }\nstatistics: { interval: 1 }\nlogging: { format: json }\n")
     daemon.process.wait_line(r'"ready"')
     rates = []
