@@ -3,6 +3,7 @@
 """Prefixes of groups: each group is relayed while a receiver has joined it, as a rule of its own would."""
 
 import contextlib
+import itertools
 import os
 import resource
 import socket
@@ -15,8 +16,9 @@ from harness import (Daemon, Star, check, check_books, equal, main, receive, rec
                      wait_until)
 from ipv4 import groups
 from ipv6 import Star6, groups6, index, receiver6, sender6
-from kernel_rules import V4, star_for
+from kernel_rules import V4, V6, bracketed, star_for
 from restarts import take_over
+from wire import is_ipv6
 
 RULE = "tv in 239.1.0.0/16:any@in0 out same@out0 when joined"
 
@@ -173,8 +175,11 @@ def option(sock, interface, name, *addresses):
     """Join or leave a group, for a source if there are two addresses (RFC 3678)."""
     number = {"MCAST_JOIN_SOURCE_GROUP": 46, "MCAST_LEAVE_SOURCE_GROUP": 47, "MCAST_BLOCK_SOURCE": 43,
               "MCAST_JOIN_GROUP": 42, "MCAST_LEAVE_GROUP": 45}[name]
-    packed = (struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(address)) for address in addresses)
-    sock.setsockopt(socket.IPPROTO_IP, number, struct.pack("=i4x", interface) + b"".join(packed))
+    packed = (struct.pack("=HH4x16s104x", socket.AF_INET6, 0, socket.inet_pton(socket.AF_INET6, address))
+              if is_ipv6(address) else struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(address))
+              for address in addresses)
+    level = socket.IPPROTO_IPV6 if is_ipv6(addresses[0]) else socket.IPPROTO_IP
+    sock.setsockopt(level, number, struct.pack("=i4x", interface) + b"".join(packed))
 
 
 def sources_bed():
@@ -237,6 +242,94 @@ def by_source():
             arrives([b"four"])
         wait_groups(daemon, 0, name)
         wait_until(lambda: not joined(group), "nothing is joined")
+    check_books(daemon.settle())
+    daemon.stop()
+
+
+class OneGroup:
+    """A rule for one group on a path, and a receiver that chooses sources of the group that it sends."""
+
+    def __init__(self, number, path, on_demand, version):
+        self.name, self.version, self.on_demand = f"{path}{version}", version, on_demand
+        self.group, self.to = ((f"239.7.{number}.1", f"239.8.{number}.1") if version == 4 else
+                               (f"ff3e::7:{number}", f"ff3e::8:{number}"))
+        self.one, self.other = ("10.1.0.1", "10.1.0.9") if version == 4 else ("fd01::1", "fd01::9")
+        self.rule = (f"{self.name} in {bracketed(self.group)}:any@in0{' on demand' if on_demand else ''} path {path} "
+                     f"out {bracketed(self.to)}@out0 from keep when joined")
+        self.daemon = self.sock = self.interface = self.senders = None
+
+    def begin(self, star, daemon):
+        """The receiver has joined nothing."""
+        self.daemon, self.interface = daemon, index(star.receivers[0], "r0")
+        self.sock = (receiver if self.version == 4 else receiver6)(star.receivers[0], 6000)
+        self.senders = [sender(star.source, address) if self.version == 4 else sender6(star.source, "s0", address)
+                        for address in (self.one, self.other)]
+
+    def say(self, name, *sources):
+        """The receiver changes what it wants."""
+        option(self.sock, self.interface, name, self.to, *sources)
+
+    def counted(self):
+        """The rule's counters."""
+        return rule(self.daemon, self.name)
+
+    def joined(self):
+        """The sources for which the input is joined; None: all."""
+        listed = Client(self.daemon.socket).call("group.list")["groups"]
+        return {item["source"] for item in listed if item["group"] == self.group}
+
+    def wait_joined(self, sources):
+        """Wait for that; without `on demand` the group is joined always."""
+        wait_until(lambda: self.joined() == sources | (set() if self.on_demand else {None}),
+                   f"{self.name} joined for {sources}")
+
+    def leaves(self, expected, what):
+        """Both sources send one datagram each: so many of each leave."""
+        for sock, count in zip(self.senders, expected):
+            before = self.counted()["outputs"][0]
+            sock.sendto(b"x", (self.group, 6000))
+            wait_until(lambda before=before: sum(moved(before, self.counted()["outputs"][0])) == 1, "it is counted")
+            equal(moved(before, self.counted()["outputs"][0])[0], count, f"{self.name}: {what}")
+
+
+def moved(before, after):
+    """How many datagrams of an output were sent, and not wanted, between two readings."""
+    return (after["sent_packets"] - before["sent_packets"],
+            after["drops"]["not_joined"] - before["drops"]["not_joined"])
+
+
+@test
+def of_one_group():
+    """Rules for one group: only sources that a receiver wants leave, by IGMPv3 and MLDv2, on both paths"""
+    star = star_for(V6)
+    star.source.ip("address add 10.1.0.9/24 dev s0")
+    star.source.ip("address add fd01::9/64 dev s0 nodad")
+    paths = ("user", True), ("kernel", False)
+    cases = [OneGroup(i, *path, version) for i, (path, version) in enumerate(itertools.product(paths, (4, 6)))]
+    daemon = start(star, *(case.rule for case in cases))
+
+    def every(function):
+        for case in cases:
+            function(case)
+
+    every(lambda case: case.begin(star, daemon))
+    every(lambda case: case.say("MCAST_JOIN_SOURCE_GROUP", case.one))
+    every(lambda case: case.wait_joined({case.one}))
+    every(lambda case: case.leaves((1, 0), "INCLUDE one"))
+    every(lambda case: equal(case.sock.recv(100), b"x", "payload"))
+    every(lambda case: case.say("MCAST_LEAVE_SOURCE_GROUP", case.one))
+    every(lambda case: wait_until(lambda: case.counted()["state"] == "idle", "idle"))
+    every(lambda case: case.say("MCAST_JOIN_GROUP"))
+    every(lambda case: case.wait_joined({None}))
+    every(lambda case: wait_until(lambda: "sources" not in case.counted(), "no source has a stream of its own"))
+    every(lambda case: case.leaves((1, 1), "EXCLUDE none"))
+    every(lambda case: case.say("MCAST_BLOCK_SOURCE", case.other))
+    every(lambda case: wait_until(lambda: case.counted().get("sources") == 1, "the other source is blocked"))
+    every(lambda case: case.leaves((1, 0), "EXCLUDE other"))
+    every(lambda case: case.say("MCAST_LEAVE_GROUP"))
+    every(lambda case: wait_until(lambda: case.counted()["state"] == "idle", "idle"))
+    every(lambda case: case.leaves((0, 0), "nothing"))
+    every(lambda case: case.wait_joined(set()))
     check_books(daemon.settle())
     daemon.stop()
 

@@ -171,6 +171,45 @@ static void test_claims(void **state)
 	expect_branches("a 239.1.50.77;a 239.1.199.1;b 239.1.9.77;");
 }
 
+/* A rule for one group is the branch of the sources that nobody names. */
+static void test_one_group(void **state)
+{
+	static const char *const rules[] = {
+		"a in 239.1.1.1:5000@eth0 out 239.2.2.2@eth1 from keep when joined",
+		"b in 239.1.1.1:5000@eth0 source 10.1.0.0/24 out 239.2.2.2@eth1 from keep "
+		"when joined out 239.3.3.3@eth1 when joined",
+		"one in 239.1.1.1:5000@eth0 source 10.1.0.1 out 239.2.2.2@eth1 from keep "
+		"when joined",
+		"c in 239.1.1.1:6000@eth0 out 239.2.2.2@eth1 from 10.9.9.9 when joined",
+		"d in 239.1.1.1:7000@eth0 out 239.2.2.2@eth1 from keep",
+		"e in 239.1.1.1:8000@eth0 watch rtp out 239.2.2.2@eth1 from keep when joined"};
+	static const uint8_t named[] = {10, 1, 0, 1, 10, 1, 0, 2, 10, 2, 0, 1},
+			     more[] = {10, 3, 0, 1};
+	uint8_t many[4 * RECEIVERS_SOURCES];
+	struct branching branching;
+
+	for (uint8_t i = 0; i < RECEIVERS_SOURCES; i++)
+		memcpy(many + 4 * (size_t)i, (uint8_t[]){10, 9, 0, i}, 4);
+	add_rules(rules, 6);
+	expect_branches("");
+	report(1, "239.2.2.2", RECORD_TO_EXCLUDE, NULL, 0);
+	expect_branches("");
+	/* That of the prefix and that of the one source have theirs. */
+	report(2, "239.2.2.2", RECORD_IS_INCLUDE, named, 3);
+	report(3, "239.3.3.3", RECORD_IS_INCLUDE, more, 1);
+	assert_string_equal(select_branches(&branching),
+			    "a 10.2.0.1>239.1.1.1;b 10.1.0.2>239.1.1.1;");
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(config.rules[i].others, i < 2);
+	assert_true(addr_equal(&config.rules[7].outputs[1].to, &config.rules[1].outputs[1].to));
+	assert_true(config.rules[7].on_demand);
+	forget_branches(&branching);
+	/* With too many names the rule itself sends to all that want anything. */
+	report(4, "239.2.2.2", RECORD_IS_INCLUDE, many, RECEIVERS_SOURCES);
+	expect_branches("");
+	assert_false(config.rules[0].others);
+}
+
 /* More names than can have branches: those that run stay while somebody names them, and the group's
  * sends to all that want anything of it. */
 static void test_more_sources(void **state)
@@ -219,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sources_that_are_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
 	};
 

@@ -216,7 +216,6 @@ static void add_branch(const struct relay *relay, const struct route *route, str
 	add_state(stem, &counts);
 	add_outputs(&books->outputs[stem->first_output], outputs, count);
 	rule_counts_add(stem, &counts);
-	stem->groups++;
 	for (unsigned int i = 0; i < counts.nr_latency[0]; i++)
 		histogram_merge(latency, &counts.latency[0][i]);
 }
@@ -230,31 +229,51 @@ static void begin_stem(const struct relay *relay, struct books *books, struct ru
 		histogram_merge(sum, counts->carried_latency);
 	counts->carried_latency = sum;
 	counts->refused_groups = branches_refused(relay->branches, counts->rule);
-	for (unsigned int i = 0; i < counts->rule->nr_outputs; i++)
+	/* Of a prefix only its branches know what is wanted. */
+	for (unsigned int i = 0; i < counts->rule->nr_outputs && counts->rule->group_host_bits; i++)
 		books->outputs[counts->first_output + i].unwanted = true;
+}
+
+/* The stem of a branch, if the books have it, or NULL. */
+static struct rule_counts *stem_of(const struct books *books, const struct route *branch)
+{
+	unsigned int stem = branch->rule->stem - 1 - books->first_rule;
+
+	return stem < books->nr_rules ? &books->rules[stem] : NULL;
+}
+
+static bool is_stem(const struct rule_counts *counts)
+{
+	return counts->groups || counts->rule->group_host_bits;
 }
 
 /* Add the branches to those of the books' rules that have any. 0 or -ENOMEM. */
 static int read_branches(const struct relay *relay, struct books *books)
 {
+	struct route *const *branches = relay->routes + relay->asked.nr_rules;
+	struct rule_counts *stem;
 	unsigned int stems = 0;
 
+	for (unsigned int i = 0; i < relay->nr_branches; i++) {
+		stem = stem_of(books, branches[i]);
+		if (stem)
+			stem->groups++;
+	}
 	for (unsigned int i = 0; i < books->nr_rules; i++)
-		stems += books->rules[i].rule->group_host_bits != 0;
+		stems += is_stem(&books->rules[i]);
 	if (!stems)
 		return 0;
 	books->sums = calloc(stems, sizeof(*books->sums));
 	if (!books->sums)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < books->nr_rules; i++) {
-		if (books->rules[i].rule->group_host_bits)
+		if (is_stem(&books->rules[i]))
 			begin_stem(relay, books, &books->rules[i]);
 	}
-	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++) {
-		unsigned int stem = relay->routes[i]->rule->stem - 1 - books->first_rule;
-
-		if (stem < books->nr_rules)
-			add_branch(relay, relay->routes[i], books, &books->rules[stem]);
+	for (unsigned int i = 0; i < relay->nr_branches; i++) {
+		stem = stem_of(books, branches[i]);
+		if (stem)
+			add_branch(relay, branches[i], books, stem);
 	}
 	return 0;
 }

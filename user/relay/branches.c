@@ -31,12 +31,12 @@ struct branches {
 	uint64_t removal_ns; /* when branches that have ended may be removed */
 	bool ended;	     /* there are some */
 	unsigned int full;   /* stems at their limit, as was logged */
-	/* Of each stem that has any: groups that are wanted and not relayed. */
+	/* Of each stem that has any: groups and sources that are wanted and not relayed. */
 	unsigned int nr_refused;
 	struct refused {
 		char name[RULE_NAME_SIZE];
 		unsigned int groups;
-	} refused[RULE_PREFIXES_MAX];
+	} * refused;
 };
 
 int branches_new(struct branches **out)
@@ -47,6 +47,8 @@ int branches_new(struct branches **out)
 
 void branches_free(struct branches *branches)
 {
+	if (branches)
+		free(branches->refused);
 	free(branches);
 }
 
@@ -79,6 +81,11 @@ static void note_limits(struct branches *branches, const struct branching *branc
 
 		if (!stem->refused)
 			continue;
+		refused = reallocarray(branches->refused, branches->nr_refused + 1UL,
+				       sizeof(*refused));
+		if (!refused)
+			break; /* these are not shown */
+		branches->refused = refused;
 		if (!branches->full && !full++)
 			log_warning("groups-full", LOG_NAME("rule", stem->rule->name),
 				    LOG_UINT("groups", stem->branches),
@@ -96,11 +103,11 @@ static void note_room(const struct branching *branching, struct demand *demand)
 	unsigned int most = branching->config->demand.max_streams, count = 0;
 	struct prefix_room *list;
 
-	for (unsigned int i = 0; i < branching->nr_stems; i++)
+	for (unsigned int i = 0; i < branching->nr_prefixes; i++)
 		count += branching->stems[i].rule->nr_outputs;
 	list = calloc(count + 1UL, sizeof(*list));
 	count = 0;
-	for (unsigned int i = 0; list && i < branching->nr_stems; i++) {
+	for (unsigned int i = 0; list && i < branching->nr_prefixes; i++) {
 		const struct stem *stem = &branching->stems[i];
 
 		for (unsigned int j = 0; j < stem->rule->nr_outputs; j++)
@@ -150,6 +157,12 @@ static bool is_running(const struct branching *branching, const struct relay *re
 		return false;
 	for (unsigned int i = 0; i < relay->nr_branches; i++) {
 		if (relay->config.rules[first + i].others != branching->chosen[i].others)
+			return false;
+	}
+	for (unsigned int i = 0; i < branching->nr_stems; i++) {
+		const struct stem *stem = &branching->stems[i];
+
+		if (relay->config.rules[stem->index].others != stem->others)
 			return false;
 	}
 	return true;

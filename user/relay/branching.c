@@ -27,9 +27,37 @@ _Static_assert(sizeof(struct wanted) == 4 + 2 * sizeof(struct xmc_addr), "no pad
 
 /* ---- stems ---- */
 
-static bool is_stem(const struct rule *rule)
+static bool is_prefix(const struct rule *rule)
 {
 	return rule->group_host_bits && !rule->disabled;
+}
+
+/* Do receivers choose the sources that leave by this output? */
+static bool is_by_source(const struct rule_output *output)
+{
+	return output->from_kept && output->when == OUTPUT_WHEN_JOINED;
+}
+
+/* Of one group, and a receiver may want only some of its sources. What has state for the whole rule
+ * is not split: a position of a shard, a sequence number, the health of a stream, several inputs.
+ */
+static bool is_of_sources(const struct rule *rule)
+{
+	if (rule->group_host_bits || rule->disabled || !rule_host_bits(rule) || rule->nr_sides ||
+	    rule->lease_shards || rule->sequence_bits || rule->watch)
+		return false;
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		if (is_by_source(&rule->outputs[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The group that an output of the stem sends, of what arrives for `group`. */
+static const struct xmc_addr *group_of(const struct stem *stem, unsigned int output,
+				       const struct xmc_addr *group)
+{
+	return stem->rule->group_host_bits ? group : &stem->rule->outputs[output].to;
 }
 
 /* Does the rule match every packet of a source (host_bits as rule_host_bits()) that another one
@@ -44,13 +72,44 @@ static bool covers_source(const struct rule *rule, const struct xmc_addr *source
 	return bits >= host_bits && addr_equal(&masked, &rule->source);
 }
 
-/* May the rule take a group from the stem? */
+/* May the rule take a group from the stem, or sources of its group? */
 static bool may_claim(const struct rule *rule, const struct rule *stem)
 {
-	return rule != stem && !rule->disabled && !rule->protocol && rule->port == stem->port &&
-	       rule->group_host_bits < stem->group_host_bits &&
+	return rule != stem && !rule->disabled && rule->protocol == stem->protocol &&
+	       rule->port == stem->port &&
+	       (stem->group_host_bits
+			? rule->group_host_bits < stem->group_host_bits
+			: !rule->group_host_bits && rule_host_bits(rule) < rule_host_bits(stem)) &&
 	       prefix_has(&stem->group, stem->group_host_bits, &rule->group) &&
 	       strcmp(rule->iface, stem->iface) == 0;
+}
+
+static int compare_claims(const void *a, const void *b)
+{
+	const struct rule *const *first = a, *const *second = b;
+
+	return memcmp(&(*first)->group, &(*second)->group, sizeof((*first)->group));
+}
+
+static void add_claims(struct branching *branching, struct stem *stem)
+{
+	const struct config *config = branching->config;
+
+	stem->claims = calloc(config->nr_rules + 1UL, sizeof(*stem->claims));
+	if (!stem->claims) {
+		branching->no_memory = true;
+		return;
+	}
+	for (unsigned int i = 0; i < 2 * config->nr_rules; i++) {
+		const struct rule *rule = &config->rules[i % config->nr_rules];
+		bool prefixes = i >= config->nr_rules;
+
+		if (!rule->group_host_bits == prefixes || !may_claim(rule, stem->rule))
+			continue;
+		stem->claims[stem->nr_claims++] = rule;
+		stem->nr_groups += !prefixes;
+	}
+	qsort(stem->claims, stem->nr_groups, sizeof(*stem->claims), compare_claims);
 }
 
 /* The first claim of this group, or where it would be. */
@@ -69,13 +128,15 @@ static unsigned int find_claim(const struct stem *stem, const struct xmc_addr *g
 	return low;
 }
 
-static bool is_claimed(const struct branching *branching, const struct wanted *wanted)
+static bool is_claimed(struct branching *branching, const struct wanted *wanted)
 {
-	const struct stem *stem = &branching->stems[wanted->stem];
+	struct stem *stem = &branching->stems[wanted->stem];
 	bool named = !addr_is_any(&wanted->source);
 	const struct xmc_addr *source = named ? &wanted->source : &stem->rule->source;
 	uint8_t host_bits = named ? 0 : rule_host_bits(stem->rule);
 
+	if (!stem->claims)
+		add_claims(branching, stem);
 	for (unsigned int i = find_claim(stem, &wanted->group);
 	     i < stem->nr_groups && addr_equal(&stem->claims[i]->group, &wanted->group); i++) {
 		if (covers_source(stem->claims[i], source, host_bits))
@@ -99,38 +160,17 @@ static int add_stem(struct branching *branching, const struct demand *demand, ui
 	stem->ifindexes = calloc(stem->rule->nr_outputs, sizeof(*stem->ifindexes));
 	if (!stem->ifindexes)
 		return -ENOMEM;
-	branching->nr_stems++;
+	branching->places[index] = ++branching->nr_stems;
 	/* A stem with one source has no other. */
 	stem->by_source = rule_host_bits(stem->rule) != 0;
 	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
-		stem->ifindexes[i] = demand_ifindex(demand, stem->rule->outputs[i].iface);
-		stem->by_source &= stem->rule->outputs[i].from_kept;
+		const struct rule_output *output = &stem->rule->outputs[i];
+
+		if (output->when == OUTPUT_WHEN_JOINED)
+			stem->ifindexes[i] = demand_ifindex(demand, output->iface);
+		if (stem->rule->group_host_bits)
+			stem->by_source &= output->from_kept;
 	}
-	return 0;
-}
-
-static int compare_claims(const void *a, const void *b)
-{
-	const struct rule *const *first = a, *const *second = b;
-
-	return memcmp(&(*first)->group, &(*second)->group, sizeof((*first)->group));
-}
-
-static int add_claims(const struct config *config, struct stem *stem)
-{
-	stem->claims = calloc(config->nr_rules + 1UL, sizeof(*stem->claims));
-	if (!stem->claims)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < 2 * config->nr_rules; i++) {
-		const struct rule *rule = &config->rules[i % config->nr_rules];
-		bool prefixes = i >= config->nr_rules;
-
-		if (!rule->group_host_bits == prefixes || !may_claim(rule, stem->rule))
-			continue;
-		stem->claims[stem->nr_claims++] = rule;
-		stem->nr_groups += !prefixes;
-	}
-	qsort(stem->claims, stem->nr_groups, sizeof(*stem->claims), compare_claims);
 	return 0;
 }
 
@@ -139,15 +179,19 @@ static int find_stems(struct branching *branching, const struct demand *demand)
 	const struct config *config = branching->config;
 	int err = 0;
 
-	branching->stems = calloc(RULE_PREFIXES_MAX, sizeof(*branching->stems));
-	if (!branching->stems)
+	branching->stems = calloc(config->nr_rules + 1UL, sizeof(*branching->stems));
+	branching->places = calloc(config->nr_rules + 1UL, sizeof(*branching->places));
+	if (!branching->stems || !branching->places)
 		return -ENOMEM;
 	for (unsigned int i = 0; !err && i < config->nr_rules; i++) {
-		if (is_stem(&config->rules[i]) && branching->nr_stems < RULE_PREFIXES_MAX)
+		if (is_prefix(&config->rules[i]))
 			err = add_stem(branching, demand, i);
 	}
-	for (uint32_t i = 0; !err && i < branching->nr_stems; i++)
-		err = add_claims(config, &branching->stems[i]);
+	branching->nr_prefixes = branching->nr_stems;
+	for (unsigned int i = 0; !err && i < config->nr_rules; i++) {
+		if (is_of_sources(&config->rules[i]))
+			err = add_stem(branching, demand, i);
+	}
 	return err;
 }
 
@@ -158,6 +202,7 @@ void branching_free(struct branching *branching)
 		free(branching->stems[i].claims);
 	}
 	free(branching->stems);
+	free(branching->places);
 	free(branching->wanted);
 	free(branching->chosen);
 }
@@ -196,9 +241,11 @@ static void find_sources(const struct branching *branching, const struct stem *s
 			 const struct xmc_addr *group, struct receivers_sources *sources)
 {
 	*sources = (struct receivers_sources){.count = 0};
-	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++)
-		receivers_add_sources(branching->receivers, stem->ifindexes[i], group,
-				      branching->now_ns, sources);
+	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++) {
+		if (is_by_source(&stem->rule->outputs[i]))
+			receivers_add_sources(branching->receivers, stem->ifindexes[i],
+					      group_of(stem, i, group), branching->now_ns, sources);
+	}
 }
 
 /* Does a receiver name the source? */
@@ -207,8 +254,10 @@ static bool is_named(const struct branching *branching, const struct wanted *wan
 	const struct stem *stem = &branching->stems[wanted->stem];
 
 	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
-		if (receivers_name(branching->receivers, stem->ifindexes[i], &wanted->group,
-				   &wanted->source, branching->now_ns))
+		if (is_by_source(&stem->rule->outputs[i]) &&
+		    receivers_name(branching->receivers, stem->ifindexes[i],
+				   group_of(stem, i, &wanted->group), &wanted->source,
+				   branching->now_ns))
 			return true;
 	}
 	return false;
@@ -217,12 +266,13 @@ static bool is_named(const struct branching *branching, const struct wanted *wan
 /* A group that receivers on some interfaces of the stem want: all of it, or by source. */
 static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
 {
-	const struct stem *stem = &branching->stems[index];
+	struct stem *stem = &branching->stems[index];
 	struct wanted wanted = {.stem = index, .group = *group};
 	struct receivers_sources sources;
 
 	find_sources(branching, stem, group, &sources);
-	if (!sources.count || sources.more || sources.others)
+	stem->joins = !stem->rule->on_demand || sources.more || sources.others;
+	if (stem->rule->group_host_bits && (!sources.count || sources.more || sources.others))
 		add_wanted(branching, &wanted);
 	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
 		wanted.source = sources.list[i];
@@ -247,7 +297,7 @@ static void note_group(void *context, int ifindex, const struct xmc_addr *group)
 	if (prefix_is_link_local(group, 0))
 		return;
 
-	for (uint32_t i = 0; i < branching->nr_stems; i++) {
+	for (uint32_t i = 0; i < branching->nr_prefixes; i++) {
 		const struct rule *rule = branching->stems[i].rule;
 
 		if (prefix_has(&rule->group, rule->group_host_bits, group) &&
@@ -284,8 +334,14 @@ static void sort_wanted(struct branching *branching)
 /* ---- which of them there shall be ---- */
 
 /* The stem of a running branch in the configuration, which may be another one. */
-static uint32_t find_stem(const struct branching *branching, const struct route *stem)
+static uint32_t find_stem(const struct branching *branching, const struct route *branch)
 {
+	const struct route *stem = branch->stem;
+	uint32_t index = branch->rule->stem - 1;
+
+	if (stem && index < branching->config->nr_rules && branching->places[index] &&
+	    strcmp(branching->config->rules[index].name, stem->rule->name) == 0)
+		return branching->places[index] - 1;
 	for (uint32_t i = 0; stem && i < branching->nr_stems; i++) {
 		if (strcmp(branching->stems[i].rule->name, stem->rule->name) == 0)
 			return i;
@@ -307,14 +363,22 @@ static void choose(struct branching *branching, const struct wanted *wanted)
 	branching->stems[wanted->stem].branches++;
 }
 
+/* Does the group's branch, or the stem of one group, have what a source's branch leaves? */
+static bool group_is_joined(const struct branching *branching, const struct route *route,
+			    const struct wanted *whole)
+{
+	return branching->stems[whole->stem].rule->group_host_bits
+		       ? find_wanted(branching, whole) != NULL
+		       : branching->stems[whole->stem].joins || route->stem->joined;
+}
+
 /* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
  * until that of its group takes its packets. While it is named it stays also if there are too many
  * names: otherwise one report with many could end the streams of all, because upstream routers join
  * the groups of SSM for sources alone. */
 static void keep(struct branching *branching, const struct route *route, bool *kept)
 {
-	struct wanted wanted = {.stem = find_stem(branching, route->stem),
-				.group = route->rule->group};
+	struct wanted wanted = {.stem = find_stem(branching, route), .group = route->rule->group};
 	struct wanted whole = wanted;
 	const struct wanted *found;
 	bool stays;
@@ -326,9 +390,10 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 	found = find_wanted(branching, &wanted);
 	if (found)
 		kept[found - branching->wanted] = true;
-	stays = found || (route->joined && !is_claimed(branching, &wanted) &&
-			  (addr_is_any(&wanted.source) || !find_wanted(branching, &whole) ||
-			   is_named(branching, &wanted)));
+	stays = found ||
+		(route->joined && !is_claimed(branching, &wanted) &&
+		 (addr_is_any(&wanted.source) || !group_is_joined(branching, route, &whole) ||
+		  is_named(branching, &wanted)));
 	branching->ended |= !stays;
 	if (stays || branching->keeps_ended)
 		choose(branching, &wanted);
@@ -359,7 +424,8 @@ static bool has_more_sources(const struct branching *branching, const struct wan
 	return sources.more;
 }
 
-/* Find the branches of groups of which sources have branches of their own. 0 or -ENOMEM. */
+/* Find the branches of groups, and the stems of one group, of which sources have branches of their
+ * own. 0 or -ENOMEM. */
 static int find_others(struct branching *branching)
 {
 	size_t count = branching->nr_chosen;
@@ -384,6 +450,12 @@ static int find_others(struct branching *branching)
 				 !has_more_sources(branching, &chosen->what);
 	}
 	free(sorted);
+	for (uint32_t i = branching->nr_prefixes; i < branching->nr_stems; i++) {
+		struct stem *stem = &branching->stems[i];
+		const struct wanted whole = {.stem = i, .group = stem->rule->group};
+
+		stem->others = stem->branches && !has_more_sources(branching, &whole);
+	}
 	return 0;
 }
 
@@ -399,7 +471,10 @@ int branching_select(struct branching *branching, const struct relay *relay)
 		return err;
 	branching->receivers = demand_receivers(relay->demand);
 	branching->now_ns = clock_ns();
-	receivers_visit_groups(branching->receivers, note_group, branching);
+	if (branching->nr_prefixes)
+		receivers_visit_groups(branching->receivers, note_group, branching);
+	for (uint32_t i = branching->nr_prefixes; i < branching->nr_stems; i++)
+		add_group(branching, i, &branching->stems[i].rule->group);
 	if (branching->no_memory)
 		return -ENOMEM;
 	sort_wanted(branching);
@@ -416,7 +491,7 @@ int branching_select(struct branching *branching, const struct relay *relay)
 			choose_new(branching, &branching->wanted[i]);
 	}
 	free(kept);
-	return find_others(branching);
+	return branching->no_memory ? -ENOMEM : find_others(branching);
 }
 
 /* ---- making them ---- */
@@ -458,7 +533,7 @@ static int make_branch(const struct stem *stem, const struct chosen *chosen, str
 		branch->source_host_bits = 0;
 	}
 	for (unsigned int i = 0; i < branch->nr_outputs; i++) {
-		branch->outputs[i].to = wanted->group;
+		branch->outputs[i].to = *group_of(stem, i, &wanted->group);
 		branch->outputs[i].same = false;
 	}
 	set_name(branch, stem->rule->name, wanted);
@@ -477,6 +552,8 @@ int branching_append(const struct branching *branching, struct config *next)
 	struct rule *list;
 	int err = 0;
 
+	for (uint32_t i = 0; i < branching->nr_stems; i++)
+		next->rules[branching->stems[i].index].others = branching->stems[i].others;
 	if (!count)
 		return 0;
 	list = reallocarray(next->rules, rules, sizeof(*list));

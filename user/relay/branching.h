@@ -24,13 +24,15 @@ struct chosen {
 
 struct stem {
 	const struct rule *rule;
-	uint32_t index;	       /* of the rule */
-	int *ifindexes;	       /* of its outputs; 0: not known */
-	bool by_source;	       /* its outputs keep the source, and receivers choose by it */
+	uint32_t index; /* of the rule */
+	int *ifindexes; /* of its outputs; 0: not known */
+	bool by_source; /* receivers choose by source, on outputs that keep it */
+	bool others;	/* as of struct chosen, if it has one group: it is that branch itself */
+	bool joins;	/* of one group: the stem itself joins it, for all sources */
 	unsigned int branches; /* so far */
 	unsigned int refused;
-	/* Rules that take groups from it, because they are more specific: those of one group,
-	 * sorted by it, then prefixes. */
+	/* Rules that take groups or sources from it, because they are more specific: those of one
+	 * group, sorted by it, then prefixes. NULL: not collected yet. */
 	unsigned int nr_groups, nr_claims;
 	const struct rule **claims;
 };
@@ -40,8 +42,9 @@ struct branching {
 	const struct config *config;
 	const struct receivers *receivers;
 	uint64_t now_ns;
-	unsigned int nr_stems;
+	unsigned int nr_stems, nr_prefixes; /* those with a prefix of groups come first */
 	struct stem *stems;
+	uint32_t *places; /* of the stem of each rule, + 1; 0: it is none */
 	size_t count, room;
 	struct wanted *wanted;
 	bool no_memory;
@@ -58,7 +61,7 @@ struct branching {
 int branching_select(struct branching *branching, const struct relay *relay);
 void branching_free(struct branching *branching);
 
-/* Append the rules. Their number, or -ENOMEM. */
+/* Append the rules, and set `others` of their stems. Their number, or -ENOMEM. */
 int branching_append(const struct branching *branching, struct config *next);
 
 #endif

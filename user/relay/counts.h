@@ -89,7 +89,8 @@ struct rule_counts {
 	uint32_t
 		tags; /* with these tags (struct xmc_rule_key); NULL and 0: no VLAN, or by itself */
 	const char *vlan_reason;     /* why it is received by itself, or NULL */
-	unsigned int groups;	     /* of a prefix: that are relayed */
+	unsigned int groups;	     /* of a prefix: that are relayed. Of one group: sources of
+					it that receivers name, with streams of their own */
 	unsigned int refused_groups; /* that are wanted as well, but above a limit */
 	uint64_t received;
 	uint64_t received_bytes;		    /* UDP payload */

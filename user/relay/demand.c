@@ -548,7 +548,7 @@ bool demand_wants(const struct demand *demand, const struct rule *rule,
 	/* Wanted, so that the output shows the reason: the interface does not exist. */
 	if (!ifindex || (interface && interface->failed))
 		return true;
-	if (rule->others)
+	if (rule->others && output->from_kept)
 		return receivers_want_others(demand->receivers, ifindex, &output->to, clock_ns());
 	return receivers_want(demand->receivers, ifindex, &output->to, source_of(rule, output),
 			      clock_ns());

@@ -502,7 +502,7 @@ int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected
 	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++)
 		inspected->joined |= relay->routes[i]->stem == route && relay->routes[i]->joined;
 	for (unsigned int i = 0; i < relay->nr_routes && !inspected->winner; i++) {
-		if (is_more_specific(relay->routes[i], route))
+		if (relay->routes[i]->stem != route && is_more_specific(relay->routes[i], route))
 			inspected->winner = relay->routes[i]->rule;
 	}
 	/* As it is now: it may have changed since it was looked at last. */

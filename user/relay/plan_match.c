@@ -138,6 +138,8 @@ static int renew(struct plan *plan, const struct spot *spot, struct route *befor
 		return -ENOMEM;
 	plan->routes[spot->place] = route;
 	route->plan.fresh = true;
+	if (route->rule->stem)
+		route->plan.first = plan->routes[route->rule->stem - 1];
 	if (share_siblings(plan, spot, route, before, same_rule))
 		return -ENOMEM;
 	route->plan.replaced = before;

@@ -48,7 +48,8 @@ struct route {
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
 		struct route *replaced; /* the route of the same name that it replaces, or NULL */
-		struct route *first;	/* of a further side: the route of the first one */
+		/* Of a further side: the route of the first one. Of a branch: that of its stem. */
+		struct route *first;
 		const struct stream *inherited; /* what a predecessor has left of it, or NULL */
 		bool fresh;			/* the plan made it */
 		bool kept;			/* it was there before the plan, and stays */

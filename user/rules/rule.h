@@ -198,7 +198,8 @@ struct rule {
 	struct rule_side *sides; /* all of them, the first one included; NULL: one input */
 	uint32_t stem; /* made by the relay of the rule with this index + 1 (relay/branches.h);
 			  0: of the configuration */
-	bool others;   /* of such a rule: sources that receivers name have rules of their own */
+	bool others;   /* sources that receivers name have such rules of their own: outputs that
+			  keep the source send only what is left */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;

@@ -240,6 +240,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 	if (rule->rule->group_host_bits) {
 		json_put(&object, "groups", json_integer(rule->groups));
 		json_put(&object, "refused_groups", json_integer(rule->refused_groups));
+	} else if (rule->groups) {
+		json_put(&object, "sources", json_integer(rule->groups));
 	}
 	if (rule->has_sequence)
 		json_put(&object, "sequence",
