@@ -267,6 +267,23 @@ bool word_begins_clause(const struct word *word);
 /* Printable ASCII without space, quotes and backslash. */
 bool name_byte_is_valid(char byte);
 
+/* `parse` and `format` of the fields that have no type of field.h (rule_endpoints.c,
+ * rule_sides.c). */
+bool name_parse(const struct word *word, void *object, struct errors *errors);
+void name_format(const void *object, char *text);
+bool in_parse(const struct word *word, void *object, struct errors *errors);
+void in_format(const void *object, char *text);
+bool source_parse(const struct word *word, void *object, struct errors *errors);
+void source_option_format(const void *object, char *text);
+bool to_parse(const struct word *word, void *object, struct errors *errors);
+void to_format(const void *object, char *text);
+bool from_parse(const struct word *word, void *object, struct errors *errors);
+void from_format(const void *object, char *text);
+bool merge_parse(const struct word *word, void *object, struct errors *errors);
+void merge_format(const void *object, char *text);
+bool return_parse(const struct word *word, void *object, struct errors *errors);
+void return_format(const void *object, char *text);
+
 /* ---- rules ---- */
 
 /* Release what the rule owns and leave it all zero. */
@@ -349,12 +366,6 @@ bool rule_sides_equal(const struct rule *a, const struct rule *b);
 /* Where a packet of this view of the rule would have been received: the label, or NULL of a rule
  * with one input. */
 const char *rule_side_label(const struct rule *view);
-
-/* Of the table of fields. */
-bool merge_parse(const struct word *word, void *object, struct errors *errors);
-void merge_format(const void *object, char *text);
-bool return_parse(const struct word *word, void *object, struct errors *errors);
-void return_format(const void *object, char *text);
 
 /* What a rule does not say gets its default: milliseconds. RETURN_NEVER stays. */
 uint32_t rule_hold_ms(const struct rule *rule);
