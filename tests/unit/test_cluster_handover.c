@@ -52,6 +52,24 @@ static void numbers_are_ahead(void **state)
 			 1500 * MS);
 }
 
+/* A stream of 10 packets a second has passed one or none: 7 come in 0.75 s. */
+static void slow_streams_have_a_rate(void **state)
+{
+	static const char slow[] = "{\"a\": {\"bits\": 32, \"last\": 5, \"interval_us\": 100000}}";
+
+	assert_int_equal(choose(slow, slow, "{\"a\": 13}"), 1500 * MS);
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 4}}", slow, "{\"a\": 13}"),
+			 1500 * MS);
+	/* A burst of it is counted. */
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 1}}", slow, "{\"a\": 66}"),
+			 1500 * MS);
+	/* A fast one that pauses. */
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 5}}",
+				"{\"a\": {\"bits\": 32, \"last\": 5, \"interval_us\": 500}}",
+				"{\"a\": 6}"),
+			 1500 * MS);
+}
+
 static void fast_streams_have_less_time(void **state)
 {
 	/* 20,000 a second: a quarter of 65,536 in 0.8192 s. */
@@ -116,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_ahead),
+		cmocka_unit_test(slow_streams_have_a_rate),
 		cmocka_unit_test(fast_streams_have_less_time),
 		cmocka_unit_test(the_new_host_can_tell_them),
 		cmocka_unit_test(readings_that_differ),

@@ -75,6 +75,7 @@ static void test_nothing_yet(void **state)
 		pass(&source, NS_PER_SECOND, 0);
 	expect_second(&source, 0);
 	expect_window(&source, 0);
+	assert_int_equal(rates_interval_us(&source.rates), 0);
 	assert_int_equal(flow_after(&source, 0), FLOW_NEVER);
 }
 
@@ -86,6 +87,7 @@ static void test_even(void **state)
 		pass(&source, NS_PER_SECOND, 1000);
 		expect_second(&source, 1000);
 		expect_window(&source, 1000); /* from the first sample on */
+		assert_int_equal(rates_interval_us(&source.rates), 1000);
 		expect_peak(&source, 1000);
 	}
 }

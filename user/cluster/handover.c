@@ -77,6 +77,23 @@ bool handover_limit(const json_t *first, const json_t *second, uint64_t between,
 	return true;
 }
 
+/* A reading sees at most some packets of such a stream. */
+#define SLOW_INTERVAL_US 10000
+
+/* How many numbers a stream passes in `time`: as it has counted between the readings. In those of a
+ * slow stream is one packet or none, so its rate in the last seconds says more. */
+static uint64_t ahead_of(const json_t *rule, uint64_t count, uint64_t between, uint64_t time)
+{
+	json_int_t interval = json_integer_value(json_object_get(rule, "interval_us"));
+	uint64_t counted = count * time / between;
+	uint64_t usual;
+
+	if (interval < SLOW_INTERVAL_US)
+		return counted;
+	usual = time / 1000 / (uint64_t)interval;
+	return count <= 1 || usual > counted ? usual : counted;
+}
+
 json_t *handover_choose(const json_t *first, const json_t *second, uint64_t between, uint64_t *left)
 {
 	json_t *cut, *rule;
@@ -89,7 +106,7 @@ json_t *handover_choose(const json_t *first, const json_t *second, uint64_t betw
 	{
 		uint64_t all = 1ULL << json_integer_value(json_object_get(rule, "bits"));
 		uint64_t count = passed(json_object_get(first, name), rule);
-		uint64_t number = last_of(rule) + 1 + count * (*left / 2) / between;
+		uint64_t number = last_of(rule) + 1 + ahead_of(rule, count, between, *left / 2);
 
 		json_put(&cut, name, json_integer((json_int_t)(number & (all - 1))));
 	}

@@ -10,7 +10,7 @@
  *     new host  lease.set, from_seq
  *
  * The numbers are ahead by half of the time that is left, as fast as the stream has counted between
- * the two readings. No I/O and no clock; one thread.
+ * the two readings, or as its mean rate is if it is slow. No I/O and no clock; one thread.
  */
 #ifndef XMCAST_CLUSTER_HANDOVER_H
 #define XMCAST_CLUSTER_HANDOVER_H

@@ -295,55 +295,52 @@ out:
 
 /* ---- lease.sequence ---- */
 
-static bool is_in(const struct rule *rule, const char *name, size_t shard)
-{
-	return !rule->disabled && rule->lease_shards && strcmp(rule->lease, name) == 0 &&
-	       rule_shard(rule) == shard;
-}
+/* The rules so far, and the name of one that has no sequence number. */
+struct sequences {
+	const struct daemon *daemon;
+	json_t *rules;
+	const char *without;
+};
 
-static json_t *sequence_json(const struct rule_counts *counts)
+static void add_sequence(void *context, const struct rule_counts *counts)
 {
+	struct sequences *sequences = context;
 	json_t *object = json_pack("{s:i}", "bits", (int)counts->rule->sequence_bits);
+	uint64_t interval_us = sampler_interval_us(sequences->daemon->sampler, counts->id);
 
+	if (interval_us)
+		json_put(&object, "interval_us", json_integer((json_int_t)interval_us));
 	if (counts->has_sequence && counts->received)
 		json_put(&object, "last", json_integer((json_int_t)counts->sequence));
-	return object;
+	json_put(&sequences->rules, counts->rule->name, object);
+	if (!counts->rule->sequence_bits && !sequences->without)
+		sequences->without = counts->rule->name;
 }
 
 void method_lease_sequence(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
 	const char *name = control_param_string(params, "name", reply);
-	struct books *books;
-	json_t *rules;
+	struct sequences sequences = {.daemon = daemon};
 	size_t shard = 0;
 
 	if (!name ||
 	    !control_param_unsigned(params, "shard", 0, LEASE_SHARDS_MAX - 1, &shard, reply))
 		return;
-	books = relay_books(daemon->relay, 0, SIZE_MAX);
-	rules = json_object();
-	for (unsigned int i = 0; books && i < books->nr_rules; i++) {
-		const struct rule_counts *counts = &books->rules[i];
-
-		if (!is_in(counts->rule, name, shard))
-			continue;
-		if (!counts->rule->sequence_bits) {
-			control_fail(reply, CONTROL_REFUSED,
-				     "rule %.127s has no `sequence`: its lease can move at a "
-				     "moment only",
-				     counts->rule->name);
-			break;
-		}
-		json_put(&rules, counts->rule->name, sequence_json(counts));
-	}
-	if (books && !reply->code && !json_object_size(rules))
+	sequences.rules = json_object();
+	if (relay_read_shard(daemon->relay, name, (unsigned int)shard, add_sequence, &sequences))
+		goto out;
+	if (sequences.without)
+		control_fail(reply, CONTROL_REFUSED,
+			     "rule %.127s has no `sequence`: its lease can move at a moment only",
+			     sequences.without);
+	else if (!json_object_size(sequences.rules))
 		control_fail(reply, CONTROL_NOT_FOUND, "no rule is in the shard %zu of a lease %s",
 			     shard, name);
-	if (books && !reply->code)
-		reply->result = json_pack("{s:O}", "rules", rules);
-	json_decref(rules);
-	books_free(books);
+	else
+		reply->result = json_pack("{s:O}", "rules", sequences.rules);
+out:
+	json_decref(sequences.rules);
 }
 
 /* ---- counts ---- */

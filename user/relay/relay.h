@@ -223,6 +223,11 @@ struct lease_load {
  * before. Lasts longer with more rules in these shards. 0 or -ENOMEM. */
 int relay_read_lease_loads(const struct relay *relay, const bool *wanted, struct lease_load *loads);
 
+/* Call `handle` for each enabled rule of a shard, with its counters now. 0 or -ENOMEM. */
+typedef void shard_handler(void *context, const struct rule_counts *counts);
+int relay_read_shard(const struct relay *relay, const char *name, unsigned int shard,
+		     shard_handler *handle, void *context);
+
 /*
  * Change leases as leases_change(), and, for changes at a sequence number, how the streams are cut;
  * all or nothing. A change with cuts needs one for every rule of its shard, because the others

@@ -93,22 +93,38 @@ struct rate rates_second(const struct rates *rates)
 	return rate_of(last->us, last->packets, last->bytes);
 }
 
-struct rate rates_window(const struct rates *rates)
+struct window {
+	uint64_t us, packets, bytes;
+};
+
+static struct window sum_window(const struct rates *rates)
 {
-	uint64_t packets = 0;
-	uint64_t bytes = 0;
-	uint64_t us = 0;
+	struct window sum = {0};
 
 	for (unsigned int i = 0; i < RATES_SAMPLES; i++) {
 		const struct rates_sample *sample = sample_back(rates, i);
 
-		if (us && us + sample->us > WINDOW_US)
+		if (sum.us && sum.us + sample->us > WINDOW_US)
 			break;
-		us += sample->us;
-		packets += sample->packets;
-		bytes += sample->bytes;
+		sum.us += sample->us;
+		sum.packets += sample->packets;
+		sum.bytes += sample->bytes;
 	}
-	return rate_of(us, packets, bytes);
+	return sum;
+}
+
+struct rate rates_window(const struct rates *rates)
+{
+	struct window sum = sum_window(rates);
+
+	return rate_of(sum.us, sum.packets, sum.bytes);
+}
+
+uint64_t rates_interval_us(const struct rates *rates)
+{
+	struct window sum = sum_window(rates);
+
+	return sum.packets ? sum.us / sum.packets : 0;
 }
 
 void rates_reset_peak(struct rates *rates)

@@ -58,6 +58,9 @@ struct rate rates_second(const struct rates *rates);
  * samples over the sum of their durations. */
 struct rate rates_window(const struct rates *rates);
 
+/* The mean time between packets in this window; 0: there was none. */
+uint64_t rates_interval_us(const struct rates *rates);
+
 /* Restart the peaks from the current rates_second(). */
 void rates_reset_peak(struct rates *rates);
 

@@ -514,6 +514,13 @@ void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned i
 	}
 }
 
+uint64_t sampler_interval_us(const struct sampler *sampler, uint64_t id)
+{
+	const struct meter *meter = meter_at(sampler, find_place(sampler, id, 0), id);
+
+	return meter ? rates_interval_us(&meter->rates) : 0;
+}
+
 void sampler_reset_peaks(struct sampler *sampler)
 {
 	for (unsigned int i = 0; i < sampler->nr_meters; i++) {

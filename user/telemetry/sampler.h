@@ -36,6 +36,9 @@ int sampler_take(struct sampler *sampler, const struct books *books, unsigned in
 /* Fill in the rates. A rule that no sweep has seen yet has none. */
 void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned int silent_after);
 
+/* rates_interval_us() of the rule with this id (rule_counts). */
+uint64_t sampler_interval_us(const struct sampler *sampler, uint64_t id);
+
 /* Restart the peaks of all rules and outputs. */
 void sampler_reset_peaks(struct sampler *sampler);
 
