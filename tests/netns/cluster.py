@@ -24,6 +24,9 @@ from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, equal, program, r
 
 CONTROL_TIMEOUT = 10
 
+# Agents that keep their leases on a busy machine, for tests in which no lease is to move by itself.
+STEADY = "settle: 3600s\ndeadline: 3s\nguard: 100ms\ndaemon_timeout: 3s\ninput_timeout: 10s\n"
+
 
 def etcd_program():
     """The path of etcd: unpacked by test-deps, or installed."""
@@ -95,6 +98,25 @@ class Etcd:
         """Start it, or start it again."""
         self.process = start(self.namespace, *self.command, name=f"etcd{self.number}")
 
+    def _ctl(self, *words):
+        """etcdctl, beside etcd."""
+        self.namespace.run("env", "ETCDCTL_API=3", os.path.join(os.path.dirname(etcd_program()), "etcdctl"),
+                           "--endpoints", self.url, *words)
+
+    def save(self):
+        """A backup of its data. Returns the file."""
+        path = os.path.join(work_directory(), "etcd.backup")
+        self._ctl("snapshot", "save", path)
+        return path
+
+    def restore(self, backup):
+        """Start it with the data of a backup, as a member of a new cluster."""
+        values = dict(zip(self.command, self.command[1:]))
+        self._ctl("snapshot", "restore", backup, "--name", values["--name"], "--data-dir", self.directory,
+                  "--initial-cluster", values["--initial-cluster"],
+                  "--initial-advertise-peer-urls", values["--initial-advertise-peer-urls"])
+        self.start()
+
     def ask(self, path, body):
         """A request to its gateway; None: no answer."""
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
@@ -104,6 +126,15 @@ class Etcd:
                 return json.load(answer)
         except (OSError, ValueError):
             return None
+
+    def put(self, key, value):
+        """Write a key. Returns the revision of the store."""
+        texts = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
+        return int(self.ask("/v3/kv/put", texts)["header"]["revision"])
+
+    def revision(self):
+        """Of the store."""
+        return int(self.ask("/v3/kv/range", {"key": base64.b64encode(b"x").decode()})["header"]["revision"])
 
     def leads(self):
         """Is it the leader?"""

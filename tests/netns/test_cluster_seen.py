@@ -8,7 +8,7 @@ import re
 import socket
 
 from browser import Browser
-from cluster import Agent, Relays, Stream
+from cluster import STEADY, Agent, Relays, Stream
 from harness import (EXIT_REFUSED, ROOT, Daemon, Exporter, Star, check, equal, main, program, run, test, wait_until,
                      work_directory, write_file)
 from traffic import Traffic
@@ -165,7 +165,7 @@ def cold_hosts():
 @test
 def double_source():
     """Another host that sends to the output's group: seen by the owner, and by a standby that hears both; it ends"""
-    bed = Relays(2)
+    bed = Relays(2, more=STEADY)
     owner = bed.owner()
     other = next(host for host in bed.relays if host is not owner)
     traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, 200)

@@ -100,6 +100,7 @@ static void reads_configuration(void **state)
 	assert_int_equal(config.gap, 15);
 	assert_int_equal(config.daemon_timeout, 250);
 	assert_int_equal(config.settle, 30000);
+	assert_int_equal(config.clock_error, 0);
 	assert_int_equal(config.store.nr_endpoints, 2);
 	assert_string_equal(config.store.endpoints[1], "https://[::1]:2379");
 	assert_string_equal(config.store.prefix, "/xmcast");
@@ -139,6 +140,18 @@ static void refuses_configuration(void **state)
 		"etcd: { endpoints: http://b:1, plain_password: allow, user: x, password_file: "
 		"/p }\n");
 	accept_config("node: a\netcd: { endpoints: https://b:1, user: x, password_file: /p }\n");
+	/* At most half of the shortest guard. */
+	accept_config("node: a\nclock_error: 1us\netcd: { endpoints: http://b:1 }\n");
+	accept_config("node: a\nclock_error: 10ms\netcd: { endpoints: http://b:1 }\n");
+	for (unsigned int i = 0; i < 4; i++) {
+		static const char *const errors_of_clocks[] = {"0us", "-1us", "11ms", "10001us"};
+		char text[100];
+
+		snprintf(text, sizeof(text),
+			 "node: a\nclock_error: %s\netcd: { endpoints: http://b:1 }\n",
+			 errors_of_clocks[i]);
+		expect_config(text, (struct expected[]){{2, 14, errors_of_clocks[i], "us"}, {}});
+	}
 	expect_config("node: a\n",
 		      (struct expected[]){{1, 1, "etcd.endpoints", "no endpoint"}, {}});
 	expect_config("node: a\nnode: b\nnods: c\netcd: { endpoints: http://a:1 }\n",

@@ -173,9 +173,9 @@ void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t 
 	shard->asked_mod = shard->mod;
 }
 
-/* Go on with a shard that was not passed on. Its numbers must not end it: the daemon forgets them
- * with another epoch. (The next change of the key has at least this one.) */
-static void go_on(const struct protocol *protocol, struct view_shard *shard)
+/* Its numbers must not end it: the daemon forgets them with another epoch. (The next change of the
+ * key has at least this one.) */
+void move_go_on(const struct protocol *protocol, struct view_shard *shard)
 {
 	int64_t epoch = protocol_epoch(protocol, shard);
 
@@ -192,7 +192,7 @@ void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t no
 
 	/* If its key has changed meanwhile, the daemon has the end with an older epoch. */
 	if (!protocol_wants_end(protocol, index, now, &latest) || shard->asked_mod != shard->mod) {
-		go_on(protocol, shard);
+		move_go_on(protocol, shard);
 		return;
 	}
 	shard->ends_epoch = protocol_epoch(protocol, shard);
@@ -232,7 +232,7 @@ void move_stop_all(struct protocol *protocol)
 		struct view_shard *shard = &protocol->view.shards[i];
 
 		if (*shard->move_to && move_has_end(shard))
-			go_on(protocol, shard);
+			move_go_on(protocol, shard);
 		*shard->move_to = '\0';
 	}
 }
@@ -291,7 +291,7 @@ bool move_pass(struct protocol *protocol, uint64_t now)
 		if (node == NO_NODE || view_rank(&protocol->view, shard, node) == NO_NODE) {
 			*shard->move_to = '\0'; /* it does not accept it any more: we go on */
 			if (move_has_end(shard))
-				go_on(protocol, shard);
+				move_go_on(protocol, shard);
 			continue;
 		}
 		if ((to != NO_NODE && node != to) || !may_pass(protocol, shard, now))

@@ -162,12 +162,6 @@ void protocol_reading(struct protocol *protocol)
 	view_reading(&protocol->view);
 }
 
-void protocol_see_all(struct protocol *protocol, uint64_t now, int64_t revision)
-{
-	view_see_all(&protocol->view, now, revision);
-	protocol->read = true;
-}
-
 void protocol_set_daemon(struct protocol *protocol, bool answers)
 {
 	protocol->daemon = answers;
@@ -273,6 +267,11 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 	uint64_t until = now + protocol->settings.daemon;
 
 	*from = 0;
+	/* Whether it was passed on is unknown for as long as the store is gone, and perhaps nobody
+	 * sends it. It goes on when others of its lease begin to be held without the store. */
+	if (move_has_end(shard) && now >= protocol_deadline(protocol) &&
+	    is_held_without_store(protocol, shard, now))
+		move_go_on(protocol, shard);
 	*epoch = protocol_epoch(protocol, shard);
 	if (!is_wanted(protocol, shard))
 		return 0;
@@ -301,22 +300,6 @@ bool protocol_ends(const struct protocol *protocol, unsigned int index, uint64_t
 bool protocol_is_set(const struct protocol *protocol, unsigned int shard)
 {
 	return protocol->view.shards[shard].sent_until;
-}
-
-bool protocol_wants_reading(struct protocol *protocol)
-{
-	bool wants = protocol->wants_reading;
-
-	protocol->wants_reading = false;
-	return wants;
-}
-
-bool protocol_hurries(struct protocol *protocol)
-{
-	bool hurry = protocol->hurry;
-
-	protocol->hurry = false;
-	return hurry;
 }
 
 /* Whether the daemon may still send any of our shards. */
@@ -558,6 +541,24 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 	protocol->renew_at = now;
 }
 
+/* What is known is of another store: begin again. */
+static void forget_store(struct protocol *protocol, uint64_t now)
+{
+	become_absent(protocol);
+	view_forget(&protocol->view, now);
+	protocol->read = false;
+	protocol->wants_reading = true;
+	protocol->renew_at = now + protocol->settings.renew;
+}
+
+/* All have been reported: only now is it clear that some are older than what was known. */
+void protocol_see_all(struct protocol *protocol, uint64_t now, int64_t revision)
+{
+	protocol->read = true;
+	if (view_see_all(&protocol->view, now, revision))
+		forget_store(protocol, now);
+}
+
 /* The store has a revision. Revisions only grow, unless its data were replaced by older ones: then
  * what is known of it is wrong. True: they were. */
 static bool is_another_store(struct protocol *protocol, uint64_t now, const struct answer *answer)
@@ -570,11 +571,7 @@ static bool is_another_store(struct protocol *protocol, uint64_t now, const stru
 	protocol->revision = answer->revision;
 	if (!another)
 		return false;
-	become_absent(protocol);
-	view_forget(&protocol->view, now);
-	protocol->read = false;
-	protocol->wants_reading = true;
-	protocol->renew_at = now + protocol->settings.renew;
+	forget_store(protocol, now);
 	return true;
 }
 

@@ -109,6 +109,9 @@ bool move_pass(struct protocol *protocol, uint64_t now);
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);
 
+/* Go on with a shard that was not passed on, or is held without the store. */
+void move_go_on(const struct protocol *protocol, struct view_shard *shard);
+
 /* How long this node and former holders may still send the shard, if it changes hands now. */
 uint64_t move_left(const struct view_shard *shard, uint64_t now);
 

@@ -115,3 +115,19 @@ bool protocol_node(const struct protocol *protocol, unsigned int index, uint64_t
 		status->shards += view_holder(view, &view->shards[i]) == index;
 	return true;
 }
+
+bool protocol_wants_reading(struct protocol *protocol)
+{
+	bool wants = protocol->wants_reading;
+
+	protocol->wants_reading = false;
+	return wants;
+}
+
+bool protocol_hurries(struct protocol *protocol)
+{
+	bool hurry = protocol->hurry;
+
+	protocol->hurry = false;
+	return hurry;
+}

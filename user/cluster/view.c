@@ -180,7 +180,10 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 
 	if (!shard)
 		return NULL;
-	shard->listed = true;
+	shard->listed = mod;
+	view->replaced |= mod == shard->mod && record &&
+			  (record->term != shard->record.term ||
+			   strcmp(record->node, shard->record.node) != 0);
 	if (mod <= shard->mod)
 		return NULL;
 	view->look = true;
@@ -236,7 +239,9 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		view->nodes[found].hash = name_hash(name);
 	}
 	node = &view->nodes[found];
-	node->listed = true;
+	node->listed = mod;
+	view->replaced |= mod == node->mod && record &&
+			  (term != node->term || record->instance != node->record.instance);
 	if (mod <= node->mod)
 		return;
 	if (!record) {
@@ -301,22 +306,31 @@ void view_forget(struct view *view, uint64_t now)
 void view_reading(struct view *view)
 {
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++)
-		view->nodes[i].listed = false;
+		view->nodes[i].listed = 0;
 	for (unsigned int i = 0; i < view->nr_shards; i++)
-		view->shards[i].listed = false;
+		view->shards[i].listed = 0;
+	view->replaced = false;
 }
 
-void view_see_all(struct view *view, uint64_t now, int64_t revision)
+/* A key that was written at a revision cannot be read with an older one after that. */
+static bool is_older(int64_t listed, int64_t mod, int64_t revision)
+{
+	return listed && listed < mod && mod <= revision;
+}
+
+bool view_see_all(struct view *view, uint64_t now, int64_t revision)
 {
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 		struct view_node *node = &view->nodes[i];
 
+		view->replaced |= is_older(node->listed, node->mod, revision);
 		if (*node->name && !node->listed && node->mod <= revision)
 			forget(view, now, node);
 	}
 	for (unsigned int i = 0; i < view->nr_shards; i++) {
 		struct view_shard *shard = &view->shards[i];
 
+		view->replaced |= is_older(shard->listed, shard->mod, revision);
 		if (!shard->listed && shard->mod <= revision) {
 			static const struct shard_record none;
 
@@ -326,6 +340,7 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision)
 		}
 	}
 	view->look = true;
+	return view->replaced;
 }
 
 void view_refresh(struct view *view, uint64_t now)

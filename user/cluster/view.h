@@ -29,8 +29,8 @@ struct view_node {
 	uint64_t since;		      /* when the term was first seen */
 	uint64_t seen;		      /* when the mod_revision was first seen */
 	uint64_t hash;
-	bool live;   /* renewed within `deadline` and `guard` */
-	bool listed; /* reported since view_reading() */
+	bool live;	/* renewed within `deadline` and `guard` */
+	int64_t listed; /* the mod_revision that was reported since view_reading(); 0: none */
 	/* How long after its `real` the last renewals were seen, in a ring. */
 	int64_t delays[VIEW_DELAYS];
 	unsigned int nr_delays;
@@ -45,7 +45,7 @@ struct view_shard {
 	struct shard_record record;
 	uint64_t from;	      /* when we may send it at the earliest, */
 	int64_t from_mod;     /* since its key has this mod_revision; see protocol_until() */
-	bool listed;	      /* reported since view_reading() */
+	int64_t listed;	      /* the mod_revision reported since view_reading(); 0: none */
 	bool unfit;	      /* we cannot relay it now, */
 	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
 	uint64_t free_since;  /* when it was first found without a holder; 0: it has one */
@@ -80,9 +80,10 @@ struct view_lease {
 };
 
 struct view {
-	int64_t real;		  /* CLOCK_REALTIME is CLOCK_MONOTONIC and this, */
-	uint64_t real_from;	  /* which is used from then on, as it has stepped */
-	uint64_t clock_error;	  /* by which it may differ between nodes; 0: unknown */
+	bool replaced;	      /* a key has another value at the same revision, see view_see_all() */
+	int64_t real;	      /* CLOCK_REALTIME is CLOCK_MONOTONIC and this, */
+	uint64_t real_from;   /* which is used from then on, as it has stepped */
+	uint64_t clock_error; /* by which it may differ between nodes; 0: unknown */
 	uint64_t deadline, guard; /* a member may be silent for both */
 	uint64_t changed;	  /* when a node last came or went */
 	bool look;		  /* something has changed that decisions are made from */
@@ -116,10 +117,13 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 				  const struct shard_record *record);
 void view_reading(struct view *view);
 
+/* The end of a reading. True: what was read is older than what was known before, so it is of
+ * another store, or of a backup. */
+bool view_see_all(struct view *view, uint64_t now, int64_t revision);
+
 /* The store was replaced by another one: nothing is known. Each shard may have a holder that does
  * not know it, and is not claimed before that has stopped. */
 void view_forget(struct view *view, uint64_t now);
-void view_see_all(struct view *view, uint64_t now, int64_t revision);
 
 /* See protocol_set_real(). */
 void view_set_real(struct view *view, uint64_t now, int64_t offset);
