@@ -31,17 +31,15 @@ class Star6(Star):
 
 
 def _enable(namespace):
-    """Enable IPv6 without duplicate address detection and router solicitations, which take time. MLD
-    reports are repeated at once, not up to a second later, when a test counts packets."""
-    for scope in ("all", "default"):
+    """Enable IPv6 without duplicate address detection and router solicitations, which take time: an interface has
+    its link-local address as soon as it is enabled, so its own settings come first. MLD reports are repeated at
+    once, not up to a second later, when a test counts packets."""
+    devices = [link.split("@")[0].split()[0] for link in namespace.ip("-br link show").splitlines()]
+    for scope in (*devices, "default", "all"):
         for name, value in (("accept_dad", 0), ("accept_ra", 0), ("router_solicitations", 0),
-                            ("disable_ipv6", 0)):
+                            ("mldv2_unsolicited_report_interval", 10)):
             namespace.sysctl(f"net/ipv6/conf/{scope}/{name}", value)
-    for link in namespace.ip("-br link show").splitlines():
-        device = link.split("@")[0].split()[0]
-        namespace.sysctl(f"net/ipv6/conf/{device}/accept_dad", 0)
-        namespace.sysctl(f"net/ipv6/conf/{device}/mldv2_unsolicited_report_interval", 10)
-        namespace.sysctl(f"net/ipv6/conf/{device}/disable_ipv6", 0)
+    namespace.sysctl("net/ipv6/conf/all/disable_ipv6", 0)  # and that of every interface and of new ones
 
 
 def _address(namespace, device, address):
