@@ -34,7 +34,8 @@ PATIENCE = 30
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
-_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8914, 0x8927
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT, _FSCONFIG_CMD_CREATE = 430, 431, 432, 6
 
 
@@ -182,7 +183,7 @@ class Namespace:
         with self.entered():
             for scope in ("all", "default"):
                 _write_sysctl(f"net/ipv6/conf/{scope}/disable_ipv6", 1)
-        self.ip("link set lo up")
+        self._ioctl(_SIOCSIFFLAGS, "lo", struct.pack("H", _IFF_UP))
 
     def __repr__(self):
         return self.name
@@ -199,9 +200,11 @@ class Namespace:
         """Start a background process inside; see Process."""
         return Process(self.command(*command), name or os.path.basename(str(command[0])), fds)
 
-    def ip(self, arguments):
-        """Run `ip ARGUMENTS` inside; returns its output."""
-        return run("ip", "-n", self.name, *arguments.split()).stdout
+    def ip(self, *commands):
+        """Run `ip` with the words of a command inside, or with several commands; returns its output."""
+        if len(commands) == 1:
+            return run("ip", "-n", self.name, *commands[0].split()).stdout
+        return run("ip", "-n", self.name, "-batch", "-", input="\n".join(commands) + "\n").stdout
 
     def sysctl(self, path, value):
         """Set a sysctl of net/, such as "net/ipv4/ip_forward"."""
@@ -242,32 +245,33 @@ class Namespace:
 
     def mac(self, device):
         """The MAC address of an interface."""
-        return re.search(r"link/ether (\S+)", self.ip(f"link show {device}"))[1]
+        return self._ioctl(_SIOCGIFHWADDR, device)[18:24].hex(":")
+
+    def running(self, device):
+        """Does an interface transmit? From its carrier to there the kernel needs some time, longer on a busy
+        machine, and meanwhile drops packets without counting them (net/core/link_watch.c)."""
+        return bool(struct.unpack_from("H", self._ioctl(_SIOCGIFFLAGS, device), 16)[0] & _IFF_RUNNING)
+
+    def _ioctl(self, number, device, value=b""):
+        """A request of netdevice(7)."""
+        with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            return fcntl.ioctl(sock, number, struct.pack("16s24s", device.encode(), value))
 
     def delete(self):
         """Remove it, and with it its veth devices."""
         run("ip", "netns", "del", self.name, check=False)
 
 
-def running(namespace, name):
-    """Does an interface transmit? From its carrier to there the kernel needs some time, longer on a busy
-    machine, and meanwhile drops packets without counting them (net/core/link_watch.c)."""
-    with namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
-    return bool(struct.unpack("16sH14x", answer)[1] & _IFF_RUNNING)
-
-
 def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1500, queues=1):
     """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends are
     up when it returns, and the near end transmits. Multicast is routed out of the near end."""
     many = f"numtxqueues {queues} numrxqueues {queues}"
-    near.ip(f"link add {near_name} mtu {mtu} {many} type veth "
-            f"peer name {far_name} netns {far.name} mtu {mtu} {many}")
+    add = (f"link add {near_name} mtu {mtu} {many} type veth "
+           f"peer name {far_name} netns {far.name} mtu {mtu} {many}",)
     for namespace, name, addr in ((near, near_name, near_addr), (far, far_name, far_addr)):
-        if addr:
-            namespace.ip(f"address add {addr} dev {name}")
-        namespace.ip(f"link set {name} up")
-    wait_until(lambda: running(near, near_name), f"{near_name} transmits")
+        namespace.ip(*add, *((f"address add {addr} dev {name}",) if addr else ()), f"link set {name} up")
+        add = ()
+    wait_until(lambda: near.running(near_name), f"{near_name} transmits")
 
 
 def in_order(namespace, device):

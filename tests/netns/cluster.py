@@ -41,16 +41,13 @@ class Switch:
 
     def __init__(self, label="mgmt"):
         self.namespace = Namespace(label)
-        self.namespace.ip("link add br0 type bridge mcast_snooping 0")
-        self.namespace.ip("link set br0 up")
+        self.namespace.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up")
 
     def plug(self, namespace, device, port, address=None):
         """Connect a device of this name, made in the namespace, with the bridge."""
-        self.namespace.ip(f"link add {port} type veth peer name {device} netns {namespace.name}")
-        self.namespace.ip(f"link set {port} master br0 up")
-        if address:
-            namespace.ip(f"address add {address} dev {device}")
-        namespace.ip(f"link set {device} up")
+        self.namespace.ip(f"link add {port} type veth peer name {device} netns {namespace.name}",
+                          f"link set {port} master br0 up")
+        namespace.ip(*((f"address add {address} dev {device}",) if address else ()), f"link set {device} up")
 
     def cut(self, port):
         """Take the cable out."""

@@ -17,14 +17,19 @@ class Star6(Star):
 
     def __init__(self, sources=1, receivers=1, **options):
         super().__init__(sources, receivers, **options)
-        for namespace in (self.relay, *self.sources, *self.receivers):
-            _enable(namespace)
+        addresses = {self.relay: []}
         for i, source in enumerate(self.sources):
-            _address(source, "s0", f"fd01:{i}::1")
-            _address(self.relay, f"in{i}", f"fd01:{i}::2")
+            addresses[source] = [f"fd01:{i}::1/64 dev s0"]
+            addresses[self.relay].append(f"fd01:{i}::2/64 dev in{i}")
         for i, receiver in enumerate(self.receivers):
-            _address(self.relay, f"out{i}", f"fd02:{i}::1")
-            _address(receiver, "r0", f"fd02:{i}::2")
+            addresses[self.relay].append(f"fd02:{i}::1/64 dev out{i}")
+            addresses[receiver] = [f"fd02:{i}::2/64 dev r0"]
+        for namespace, those in addresses.items():
+            _enable(namespace)
+            namespace.ip(*(f"address add {address} nodad" for address in those))
+        for namespace in addresses:
+            wait_until(lambda inside=namespace: not inside.ip("-6 address show tentative"), "no tentative address")
+        for i, receiver in enumerate(self.receivers):
             receiver.ip("-6 route add default dev r0")
             self.relay.ip(f"neigh replace fd02:{i}::2 lladdr {receiver.mac('r0')} dev out{i} "
                           "nud permanent")
@@ -34,18 +39,13 @@ def _enable(namespace):
     """Enable IPv6 without duplicate address detection and router solicitations, which take time: an interface has
     its link-local address as soon as it is enabled, so its own settings come first. MLD reports are repeated at
     once, not up to a second later, when a test counts packets."""
-    devices = [link.split("@")[0].split()[0] for link in namespace.ip("-br link show").splitlines()]
+    with namespace.entered():
+        devices = [name for _, name in socket.if_nameindex()]
     for scope in (*devices, "default", "all"):
         for name, value in (("accept_dad", 0), ("accept_ra", 0), ("router_solicitations", 0),
                             ("mldv2_unsolicited_report_interval", 10)):
             namespace.sysctl(f"net/ipv6/conf/{scope}/{name}", value)
     namespace.sysctl("net/ipv6/conf/all/disable_ipv6", 0)  # and that of every interface and of new ones
-
-
-def _address(namespace, device, address):
-    namespace.ip(f"address add {address}/64 dev {device} nodad")
-    wait_until(lambda: "tentative" not in namespace.ip(f"-6 address show dev {device}"),
-               "no tentative address")
 
 
 def link_local(namespace, device):

@@ -358,11 +358,6 @@ def input_queues():
 
 # ---- storms ----------------------------------------------------------------------------------
 
-def batch(namespace, lines):
-    """Run many `ip` commands in one process."""
-    run("ip", "-n", namespace.name, "-batch", "-", input="\n".join(lines) + "\n")
-
-
 @test
 def lost_events():
     """More events than the kernel can queue, with relevant ones among them"""
@@ -370,7 +365,7 @@ def lost_events():
     daemon = reopens(Daemon(star.relay, RULE, arguments=("-d",)))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     daemon.process.send_signal(signal.SIGSTOP)
-    batch(star.relay, [f"address add 10.{9 + i // 65536}.{i // 256 % 256}.{i % 256}/32 dev lo"
+    star.relay.ip(*[f"address add 10.{9 + i // 65536}.{i // 256 % 256}.{i % 256}/32 dev lo"
                        for i in range(5000)])
     star.relay.ip("link del in0")
     plug_input(star)
@@ -389,7 +384,7 @@ def route_churn():
     slowest = 0
     for _ in range(2):
         for verb in ("add", "del"):
-            batch(star.relay, [f"route {verb} {route}" for route in routes])
+            star.relay.ip(*[f"route {verb} {route}" for route in routes])
             since = time.monotonic()
             daemon.ctl("ping")
             slowest = max(slowest, time.monotonic() - since)
@@ -407,7 +402,7 @@ def many_at_once():
         lines = [f"link add in{i} type veth peer name x{i}" for i in range(count)]
         lines += [f"link set {end}{i} up" for i in range(count) for end in ("in", "x")]
         lines += [f"address add 10.1.{i}.1/24 dev in{i}" for i in range(count)]
-        batch(relay, lines)
+        relay.ip(*lines)
 
     def active():
         return sum(rule["state"] == "active" for rule in daemon.stats()["rules"])
@@ -420,7 +415,7 @@ def many_at_once():
         f"  - r{i} in 239.1.1.1:5000@in{i} out 239.2.2.2:6000@x{i}\n" for i in range(count))))
     equal(active(), count, "active rules")
     control = Client(daemon.socket)
-    batch(relay, [f"link del in{i}" for i in range(count)])
+    relay.ip(*[f"link del in{i}" for i in range(count)])
     wait_until(lambda: active() == 0, "all are pending")
     daemon.process.send_signal(signal.SIGSTOP)
     plug()
