@@ -285,7 +285,7 @@ test: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(if $(filter tests/vm/%,$(TESTS)),$(Q)tests/vm/kernel >/dev/null)
 	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) HARNESS_RULESFILE=tests/rules.yml \
-		prove -j2 --timer --exec tests/run-tap $(TESTS)
+		prove -j3 --timer --exec tests/run-tap $(TESTS)
 
 # Line and branch coverage of user/ by the tests. Branches are gcov's (each outcome of a condition and of
 # each part of && and ||), except on lines without code. The first run of each program creates the files
