@@ -282,7 +282,7 @@ check-root:
 
 # All tests in one run; its last line is the result. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root test-deps
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	$(if $(filter tests/vm/%,$(TESTS)),$(Q)tests/vm/kernel >/dev/null)
 	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) HARNESS_RULESFILE=tests/rules.yml \
 		prove -j3 --timer --exec tests/run-tap $(TESTS)
