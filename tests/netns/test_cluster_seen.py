@@ -39,7 +39,12 @@ def one_agent_a_daemon():
 @test
 def held_elsewhere():
     """unheld_after: a standby reports nothing while another host holds the shard, and both do when nobody does"""
-    bed = Relays(2, events="{ unheld_after: 1 }")
+    bed = Relays(2)
+    wait_until(lambda: bed.members() == 2, "two members")
+    # Not from the start: until somebody holds it, nobody does.
+    for host in bed.relays:
+        write_file(os.path.basename(host.daemon.config), f"rules: [ {bed.RULE} ]\nevents: {{ unheld_after: 1 }}\n")
+        host.daemon.ctl("config", "reload")
     owner = bed.owner()
     other = next(host for host in bed.relays if host is not owner)
     before = other.daemon.stats()["uptime_seconds"]

@@ -288,6 +288,7 @@ def failed_rollback():
     check("an earlier attempt failed" in rolled_back(daemon), "the reason")
     equal((names(daemon), os.listdir(directory)), (["old"], []), "rules and state files")
     for event in ("rollback-failed", "rollback-file-stays", "setting-needs-restart.*workers.frames.*file=.8192"):
+        daemon.process.wait_line(event)
         equal(len([line for line in daemon.process.lines if re.search(event, line)]), 1, event)
 
 

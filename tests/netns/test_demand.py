@@ -456,6 +456,7 @@ def storm():
     send_frames(star.receiver, "r0", reports(IS_EXCLUDE, 2000))
     wait_until(lambda: known()["refused_reports"] == 50000, "those above the limit")
     equal(known()["lost_messages"], 0, "messages lost")
+    daemon.process.wait_line("receivers-full")
     equal(len([line for line in daemon.process.lines if "receivers-full" in line]), 1, "warnings")
     send_frames(star.receiver, "r0", reports(TO_INCLUDE, 2000))
     wait_until(lambda: known()["members"] == 0, "all have left")

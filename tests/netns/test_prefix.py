@@ -420,7 +420,7 @@ def shortage():
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (few, limits[1]))
     daemon.ctl("rule", "set", "tv", "ttl", "5")
     daemon.process.wait_line("rules-changed generation=2")
-    check(any("rule-pending" in line for line in daemon.process.lines), "descriptors were short")
+    daemon.process.wait_line("rule-pending")  # descriptors were short
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, limits)
     daemon.stop()
 
@@ -470,6 +470,7 @@ def flood():
                 receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2"):
             wait_until(lambda: rule(daemon, "other")["state"] == "active", "another rule is active")
             wait_groups(daemon, 1, "second")
+        daemon.process.wait_line("groups-full")
         equal(len([line for line in daemon.process.lines if "groups-full" in line]), 1, "warnings")
         send_frames(star.receiver, "r0", reports(TO_INCLUDE))
         wait_groups(daemon, 1)
