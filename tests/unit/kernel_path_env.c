@@ -113,9 +113,14 @@ struct forwards *steer_forwards(struct steer *steer)
 	return NULL;
 }
 
-bool forwards_have_retired(const struct forwards *all)
+unsigned int forwards_retired(const struct forwards *all)
 {
-	return false;
+	return 0;
+}
+
+int forwards_prepare(struct forwards *all)
+{
+	return 0;
 }
 
 int steer_wait(struct steer *steer)

@@ -86,11 +86,18 @@ int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key
 	return steer_set_rule(side->steer, key, to.forward);
 }
 
-void kernel_side_tidy(const struct kernel_side *side)
+void kernel_side_tidy(const struct kernel_side *side, unsigned int most)
 {
-	if (!side->steer || !forwards_have_retired(steer_forwards(side->steer)))
-		return;
-	steer_wait(side->steer);
+	if (side->steer && forwards_retired(steer_forwards(side->steer)) > most)
+		steer_wait(side->steer);
+}
+
+void kernel_side_prepare(const struct kernel_side *side)
+{
+	const char *why;
+
+	if (side->steer && steer_can_forward(side->steer, &why))
+		forwards_prepare(steer_forwards(side->steer));
 }
 
 /* ---- forwards ---- */

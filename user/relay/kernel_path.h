@@ -56,9 +56,13 @@ struct key_value {
 int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
 		       struct key_value from, struct key_value to);
 
-/* Remove from the maps what changed forwards do not use any more. Takes a grace period if there is
- * anything. */
-void kernel_side_tidy(const struct kernel_side *side);
+/* Remove from the maps what changed forwards do not use any more, if that is more than `most`
+ * entries. Takes a grace period if so. */
+void kernel_side_tidy(const struct kernel_side *side, unsigned int most);
+
+/* Create what the first rule on the kernel path needs, which takes some grace periods. Does nothing
+ * if it is there; without memory the rule tries again. */
+void kernel_side_prepare(const struct kernel_side *side);
 
 /* `wanted`: the path that the rule asks for; RULE_PATH_USER only if it has a lease. `stream`: its
  * user path, borrowed; NULL for a rule of another IP protocol. `lease`: the slot of its lease, or

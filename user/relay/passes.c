@@ -13,9 +13,12 @@
 #define DEVICES_NS    (400 * NS_PER_MS)
 #define NEIGHBOURS_NS NS_PER_SECOND
 
-/* How often entries of the XDP maps are made free again. That waits for a grace period, up to 100
- * ms on a busy host, in which a receiver that joins has to wait as well. */
-#define TIDY_NS (5 * NS_PER_SECOND)
+/* How often entries of the XDP maps are made free again, if there are many, and if there are any.
+ * That waits for a grace period, up to 100 ms on a busy host, in which a receiver that joins has to
+ * wait as well. */
+#define TIDY_NS	    (5 * NS_PER_SECOND)
+#define TIDY_ANY_NS (60 * NS_PER_SECOND)
+#define TIDY_MANY   256
 
 void passes_expect(struct passes *passes)
 {
@@ -115,6 +118,7 @@ static void do_turn(struct passes *passes, uint64_t for_ns)
 static void look_after_paths(struct passes *passes, uint64_t now_ns)
 {
 	const struct relay *relay = passes->relay;
+	bool any;
 
 	if (passes->has_kernel && now_ns - passes->devices_ns >= DEVICES_NS) {
 		passes->devices_ns = now_ns;
@@ -130,8 +134,11 @@ static void look_after_paths(struct passes *passes, uint64_t now_ns)
 	if (!passes->has_kernel || now_ns - passes->tidied_ns < TIDY_NS)
 		return;
 	passes->tidied_ns = now_ns;
+	any = now_ns - passes->tidied_any_ns >= TIDY_ANY_NS;
+	if (any)
+		passes->tidied_any_ns = now_ns;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
-		kernel_side_tidy(&relay->intakes[i]->kernel);
+		kernel_side_tidy(&relay->intakes[i]->kernel, any ? 0 : TIDY_MANY);
 }
 
 void passes_look(struct passes *passes, uint64_t now_ns)

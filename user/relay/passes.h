@@ -30,7 +30,7 @@ struct passes {
 	uint64_t updates_until_ns; /* changes of neighbours are followed at once until then */
 	uint64_t devices_ns;	   /* when devices and neighbours were last checked */
 	uint64_t neighbours_ns;
-	uint64_t tidied_ns;
+	uint64_t tidied_ns, tidied_any_ns;
 };
 
 /* The rules have changed: which changes of the network concern them? */

@@ -142,19 +142,26 @@ static struct device *find_device(struct devices *devices, int ifindex)
 	return free_slot;
 }
 
+int devices_prepare(struct devices *devices)
+{
+	int fd;
+
+	if (devices->all_fd >= 0)
+		return 0;
+	fd = create_map(devices, XMC_ALL_DEVICES, XMC_MAX_DEVICES);
+	if (fd < 0)
+		return fd;
+	devices->all_fd = fd;
+	return 0;
+}
+
 static int hold_device(struct devices *devices, int ifindex, uint32_t *target)
 {
 	struct device *device = find_device(devices, ifindex);
-	int err;
+	int err = device ? devices_prepare(devices) : -ENOSPC;
 
-	if (!device)
-		return -ENOSPC;
-	if (devices->all_fd < 0) {
-		err = create_map(devices, XMC_ALL_DEVICES, XMC_MAX_DEVICES);
-		if (err < 0)
-			return err;
-		devices->all_fd = err;
-	}
+	if (err)
+		return err;
 	*target = (uint32_t)(device - devices->devices);
 	err = write_device(devices, devices->all_fd, *target, ifindex);
 	if (err)

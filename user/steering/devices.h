@@ -27,6 +27,9 @@ int devices_open(struct devices **out, const struct pins *pins);
 /* Unloads xmcast_copy once no map has it any more. Accepts NULL. */
 void devices_close(struct devices *devices);
 
+/* Create what the first device needs, which takes a grace period. 0 or -errno. */
+int devices_prepare(struct devices *devices);
+
 /*
  * Make sure that packets can be redirected to these devices. `ifindexes` is sorted, with at most
  * XMC_MAX_COPIES entries; a device is in it once for each copy. *target is what struct xmc_rule

@@ -38,6 +38,7 @@ struct forwards {
 	struct slots outputs;
 	struct slots tallies;
 	bool skb;
+	unsigned int nr_retired; /* in both lists */
 	struct generation *retired;
 	struct forward *closed;
 	void *by_tally; /* the forwards that a key uses, see tsearch(3) */
@@ -80,6 +81,25 @@ void forwards_drop_shared(struct forwards *forwards)
 {
 	slots_drop_foreign(&forwards->outputs);
 	slots_drop_foreign(&forwards->tallies);
+}
+
+static int prepare_slots(struct slots *slots)
+{
+	uint32_t slot;
+	int err = slots_take(slots, 1, &slot);
+
+	if (!err)
+		slots_release(slots, slot, 1);
+	return err;
+}
+
+int forwards_prepare(struct forwards *forwards)
+{
+	int err = prepare_slots(&forwards->outputs);
+
+	if (!err)
+		err = prepare_slots(&forwards->tallies);
+	return err ? err : devices_prepare(forwards->devices);
 }
 
 /* For tdestroy(3): the forwards belong to the caller. */
@@ -231,6 +251,7 @@ static void retire(struct forwards *forwards, struct generation *generation)
 {
 	generation->next = forwards->retired;
 	forwards->retired = generation;
+	forwards->nr_retired++;
 }
 
 /* ---- tallies ---- */
@@ -416,6 +437,7 @@ void forward_close(struct forward *forward)
 	retire(forward->forwards, forward->now);
 	forward->next = forward->forwards->closed;
 	forward->forwards->closed = forward;
+	forward->forwards->nr_retired++;
 }
 
 void forwards_reap(struct forwards *forwards)
@@ -433,11 +455,12 @@ void forwards_reap(struct forwards *forwards)
 		slots_release(&forwards->tallies, forward->tally, forward->nr_outputs);
 		free(forward);
 	}
+	forwards->nr_retired = 0;
 }
 
-bool forwards_have_retired(const struct forwards *forwards)
+unsigned int forwards_retired(const struct forwards *forwards)
 {
-	return forwards->retired || forwards->closed;
+	return forwards->nr_retired;
 }
 
 /* ---- keys ---- */

@@ -33,6 +33,10 @@ struct forward_output {
 	struct xmc_output header; /* forward.c sets `same`, `more`, `tally` and `ifindex` */
 };
 
+/* Create what the first forwards need, which takes some grace periods: later it would delay the
+ * first packets that a receiver wants. Does nothing if it is there. 0 or -errno. */
+int forwards_prepare(struct forwards *forwards);
+
 /*
  * A forward with `nr_outputs` outputs, none of them usable yet: packets are counted and dropped.
  * `forwards` is steer_forwards(); `lease`: the slot of the rule's lease, or 0. 0; -EINVAL: no
@@ -117,8 +121,8 @@ void forwards_set_skb(struct forwards *forwards, bool skb);
  * must have passed. */
 void forwards_reap(struct forwards *forwards);
 
-/* Would steer_wait() remove anything? */
-bool forwards_have_retired(const struct forwards *forwards);
+/* How many outputs and forwards would steer_wait() remove? */
+unsigned int forwards_retired(const struct forwards *forwards);
 
 /* The forward is used by this key from now on, so forward_set() updates the key's value: *rule is
  * its value now. 0; -EBUSY: another key uses it; -ENOMEM. */
