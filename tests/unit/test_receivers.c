@@ -183,6 +183,49 @@ static void test_leaving(void **state)
 }
 
 /* RFC 3376, section 7.3.2: with a host of IGMPv1 there are no leaves. */
+/* Another router asks: a leave ends nothing before its query, which may not have heard the leave.
+ */
+static void test_waits(void **state)
+{
+	rules.waits = true;
+	report(1, 2, RECORD_IS_EXCLUDE, "");
+	report(2, 3, RECORD_TO_EXCLUDE, "");
+	pass(10);
+	report(1, 2, RECORD_TO_INCLUDE, "");
+	report(2, 3, RECORD_TO_INCLUDE, "ab");
+	pass(LAST_S);
+	assert_int_equal(receivers_members(table), 2);
+	assert_true(wanted_from('c'));
+	/* Its query comes, and one host answers: the other may have hidden from a leave that nobody
+	 * else heard. */
+	receivers_asked(table, 1, &group, now_ns + LAST_S * S, now_ns);
+	report(2, 3, RECORD_IS_INCLUDE, "a");
+	pass(LAST_S);
+	assert_int_equal(receivers_members(table), 1);
+	assert_true(wanted_from('a') && !wanted_from('b') && !wanted_from('c'));
+	/* No query comes: it lasts no longer than its report. */
+	report(2, 3, RECORD_TO_INCLUDE, "");
+	pass(MEMBER_S - LAST_S - 1);
+	assert_true(wanted());
+	pass(LAST_S);
+	assert_false(wanted());
+	/* Blocked sources, and settings that end a stream at once, do not wait. */
+	report(2, 3, RECORD_IS_INCLUDE, "ab");
+	report(2, 3, RECORD_BLOCK, "b");
+	pass(LAST_S);
+	assert_true(wanted_from('a') && !wanted_from('b'));
+	rules.leave = LEAVE_TRACKED;
+	report(2, 3, RECORD_TO_INCLUDE, "");
+	assert_false(wanted());
+	report(1, 2, RECORD_IS_EXCLUDE, "");
+	report(1, 2, RECORD_TO_INCLUDE, "");
+	pass(LAST_S);
+	assert_true(wanted());
+	rules.leave = LEAVE_FAST;
+	report(1, 2, RECORD_TO_INCLUDE, "");
+	assert_false(wanted());
+}
+
 static void test_v1(void **state)
 {
 	report(1, 1, RECORD_IS_EXCLUDE, "");
@@ -394,6 +437,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tracked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_suppressed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leaving, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_v1, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_include, set_up, tear_down),

@@ -261,10 +261,13 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 				   const struct group_record *record, uint64_t now_ns)
 {
 	bool for_many = is_for_many(group, record, now_ns);
-	uint64_t until_ns = ends_at_once(rules, for_many) ? now_ns : now_ns + rules->last_member_ns;
+	bool at_once = ends_at_once(rules, for_many);
+	/* A host that blocks sources speaks for itself alone. */
+	bool waits = rules->waits && !at_once && record->kind != RECORD_BLOCK;
+	uint64_t until_ns = at_once ? now_ns : waits ? UINT64_MAX : now_ns + rules->last_member_ns;
 	/* As RFC 2236, section 7: further leaves do not start it again. Each looks at all members,
 	 * and one packet can have hundreds. */
-	bool starts = for_many && group->leaving_until_ns <= now_ns;
+	bool starts = for_many && !waits && group->leaving_until_ns <= now_ns;
 	bool asks = member || starts;
 
 	if (member && record->kind == RECORD_BLOCK) {

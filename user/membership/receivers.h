@@ -9,7 +9,8 @@
  *
  * A group is wanted as long as one host wants something of it. What a host reports holds for the
  * membership interval. If it leaves, what it wanted ends after the last member query time, within
- * which others that want the same answer a query; of hosts that suppress reports (IGMPv1, IGMPv2,
+ * which others that want the same answer a query; where another router asks, that begins with its
+ * query; of hosts that suppress reports (IGMPv1, IGMPv2,
  * MLDv1) others may be there that have never been heard.
  *
  * Pure: the time is an argument (CLOCK_MONOTONIC in ns). Memory is bounded by limits, which any
@@ -49,6 +50,10 @@ struct receivers_rules {
 	uint64_t last_member_ns; /* the last member query time */
 	enum receivers_leave leave;
 	bool asked; /* a querier asks when somebody has left */
+	/* It is another router: a leave ends nothing before its query (RFC 3376, section 6.6.1),
+	 * which may not come, because it has not heard the leave. Unless a leave ends it at once.
+	 */
+	bool waits;
 };
 
 /* 0 or -ENOMEM. */

@@ -300,6 +300,7 @@ static struct receivers_rules rules_of(const struct demand_config *config,
 			config->robustness * (uint64_t)config->last_member_interval * NS_PER_MS,
 		.leave = (enum receivers_leave)config->leave,
 		.asked = config->querier || other,
+		.waits = other,
 	};
 
 	/* All routers of a link use the querier's times. */
