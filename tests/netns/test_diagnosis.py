@@ -97,6 +97,29 @@ def no_carrier():
 
 
 @test
+def several_inputs():
+    """A rule with two inputs: each is shown, with the reason why nothing arrives by it"""
+    star = Star(sources=2)
+    daemon = Daemon(star.relay, f"a in A:{GROUP}:5000@in0 in B:239.1.1.9:5000@in1 select first out 239.2.2.2:6000@out0")
+    send(star)
+    wait_until(lambda: rule_of(daemon.stats(), "a")["received_packets"] == 1, "one datagram is received")
+
+    def texts(cause):
+        found = json.loads(daemon.ctl("-j", "explain", "a").stdout)["findings"]
+        return [one["text"] for one in found if one["cause"] == cause]
+
+    wait_until(lambda: len(texts("no_sender")) == 2, "both are silent")
+    check("on in0 any more" in texts("no_sender")[0] and "ever arrived on in1" in texts("no_sender")[1], "texts")
+    star.sources[1].ip("link set s0 down")
+    wait_until(lambda: "in1 has no carrier" in "".join(texts("input_no_carrier")), "the second input is a cause")
+    equal([(one["interface"], one["carrier"], one["joined"]) for one in explain(daemon, "a")["inputs"]],
+          [("in0", True, True), ("in1", False, True)], "inputs")
+    text = daemon.ctl("explain", "a").stdout
+    check("in0, up, with carrier" in text and "in1, up, no carrier" in text, text)
+    daemon.stop()
+
+
+@test
 def no_neighbour():
     """Cause 6: the receiver does not answer ARP"""
     star = Star()

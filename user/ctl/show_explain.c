@@ -286,9 +286,9 @@ void show_findings(const struct screen *screen, const json_t *answer)
 		screen_print(screen, LABEL "no problem was found\n", "");
 }
 
-static void show_rule_input(const struct screen *screen, const json_t *answer)
+static void show_rule_input(const struct screen *screen, const json_t *input)
 {
-	const json_t *input = member(answer, "input"), *querier = member(input, "querier");
+	const json_t *querier = member(input, "querier");
 
 	if (!json_is_object(input))
 		return;
@@ -306,6 +306,19 @@ static void show_rule_input(const struct screen *screen, const json_t *answer)
 	if (json_is_object(querier))
 		screen_print(screen, LABEL "last query for members by %s, %lld s ago\n", "",
 			     show_text(querier, "address"), show_number(querier, "seconds"));
+}
+
+static void show_rule_inputs(const struct screen *screen, const json_t *answer)
+{
+	const json_t *inputs = member(answer, "inputs"), *input;
+	size_t i;
+
+	if (!json_array_size(inputs))
+		show_rule_input(screen, member(answer, "input"));
+	json_array_foreach(inputs, i, input)
+	{
+		show_rule_input(screen, input);
+	}
 }
 
 static void show_passed(const struct screen *screen, const json_t *answer)
@@ -343,7 +356,7 @@ void show_explained_rule(const struct screen *screen, const json_t *answer)
 			     show_number(rule, "last_packet_seconds"));
 	screen_print(screen, "\n");
 	show_findings(screen, answer);
-	show_rule_input(screen, answer);
+	show_rule_inputs(screen, answer);
 	show_passed(screen, answer);
 	json_array_foreach(member(answer, "outputs"), i, output) show_output(screen, output);
 }

@@ -29,8 +29,7 @@ static void examine_firewall(struct diagnosis *diagnosis)
 	}
 }
 
-/* Outputs that nobody wants now. */
-/* Several inputs: that of the others is looked at by name only. */
+/* Which of several inputs are silent. */
 static void examine_sides(struct diagnosis *diagnosis)
 {
 	const struct rule_counts *counts = diagnosis->counts;
@@ -48,6 +47,7 @@ static void examine_sides(struct diagnosis *diagnosis)
 	}
 }
 
+/* Outputs that nobody wants now. */
 static void examine_demand(struct diagnosis *diagnosis)
 {
 	const struct rule *rule = diagnosis->inspected->rule;
@@ -85,7 +85,8 @@ static void examine_demand(struct diagnosis *diagnosis)
 	}
 }
 
-json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stats *stats)
+json_t *diagnosis_json(const struct inspected_rule *inspected, unsigned int inputs,
+		       const struct stats *stats)
 {
 	struct diagnosis diagnosis = {.inspected = inspected,
 				      .stats = stats,
@@ -105,7 +106,11 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 	/* It is pending because of its outputs: they come first. */
 	if (diagnosis.counts->reason && !inspected->reason)
 		diagnosis_outputs(&diagnosis);
-	diagnosis_input(&diagnosis);
+	for (unsigned int i = 0; i < inputs; i++) {
+		diagnosis.inspected = &inspected[i];
+		diagnosis_input(&diagnosis);
+	}
+	diagnosis.inspected = inspected;
 	if (!diagnosis.counts->reason || inspected->reason)
 		diagnosis_outputs(&diagnosis);
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");

@@ -16,6 +16,7 @@
  * `cause` one of the words in docs/explain.md; `about` "input" or the output; `next` a command or
  * null. `stats` has the rule alone. The caller's reference; NULL: no memory.
  */
-json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stats *stats);
+json_t *diagnosis_json(const struct inspected_rule *inspected, unsigned int inputs,
+		       const struct stats *stats);
 
 #endif

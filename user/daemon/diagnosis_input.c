@@ -182,9 +182,26 @@ static void examine_winner(struct diagnosis *diagnosis)
 		any ? "" : source_format(winner, source));
 }
 
+/* Of several inputs: what is known of the one that is looked at; NULL: the rule has one. */
+static const struct side_counts *side_of(const struct diagnosis *diagnosis)
+{
+	const struct side_counts *sides = diagnosis->counts->sides;
+
+	return sides ? &sides[diagnosis->inspected->side] : NULL;
+}
+
+/* No packet of the rule arrives now by this input. */
+static bool is_silent(const struct diagnosis *diagnosis)
+{
+	const struct side_counts *side = side_of(diagnosis);
+
+	return side ? strcmp(side->state, "silent") == 0 : findings_is_silent(diagnosis);
+}
+
 static void examine_silence(struct diagnosis *diagnosis)
 {
 	const struct inspected_rule *inspected = diagnosis->inspected;
+	const struct side_counts *side = side_of(diagnosis);
 	uint64_t last = diagnosis->stats->rules->last_packet_seconds;
 	char group[ADDR_TEXT_SIZE];
 
@@ -193,7 +210,12 @@ static void examine_silence(struct diagnosis *diagnosis)
 		examine_winner(diagnosis);
 	} else if (!inspected->nr_passed) {
 		findings_next(diagnosis, "tcpdump -eni %s", inspected->iface);
-		if (diagnosis->counts->received && last != STATS_NEVER)
+		if (side && side->received)
+			findings_add(diagnosis, PROBLEM, "no_sender",
+				     "no packet to %s arrives on %s any more: the sender has "
+				     "stopped, or the network does not bring its packets here",
+				     group, inspected->iface);
+		else if (!side && diagnosis->counts->received && last != STATS_NEVER)
 			findings_add(diagnosis, PROBLEM, "no_sender",
 				     "no packet to %s has arrived on %s for %llu s: the sender has "
 				     "stopped, "
@@ -283,11 +305,11 @@ void diagnosis_input(struct diagnosis *diagnosis)
 		return;
 	for (unsigned int i = 0; i < inspected->nr_passed; i++) {
 		/* What passes a port of the bridge arrives at the bridge as well. */
-		if (inspected->passed[i].at_bridge_port && !findings_is_silent(diagnosis))
+		if (inspected->passed[i].at_bridge_port && !is_silent(diagnosis))
 			continue;
 		examine_passed(diagnosis, &inspected->passed[i]);
 	}
-	if (findings_is_silent(diagnosis) && expects_packets(diagnosis))
+	if (is_silent(diagnosis) && expects_packets(diagnosis))
 		examine_silence(diagnosis);
 	examine_losses(diagnosis);
 }

@@ -303,16 +303,15 @@ static json_t *input_json(const struct inspected_rule *inspected)
 	return object;
 }
 
-static json_t *passed_json(const struct inspected_rule *inspected)
+static void add_passed(json_t **list, const struct inspected_rule *inspected)
 {
 	static const char *const reasons[] = XMC_REASON_NAMES;
-	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < inspected->nr_passed; i++) {
 		const struct passed_packets *passed = &inspected->passed[i];
 		const struct xmc_passed *note = &passed->note;
 
-		json_add(&list,
+		json_add(list,
 			 json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "interface",
 				   json_text_string(passed->iface), "source",
 				   address_json(&note->source), "port",
@@ -323,15 +322,17 @@ static json_t *passed_json(const struct inspected_rule *inspected)
 				   (json_int_t)note->packets, "seconds",
 				   (json_int_t)seconds_since(inspected, note->last_ns)));
 	}
-	return list;
 }
 
+/* `inspected`: at each of its inputs. */
 static json_t *explained_rule_json(const struct inspected_rule *inspected,
 				   const struct stats *stats)
 {
+	unsigned int inputs = rule_inputs(stats->books->rules->rule);
 	uint64_t last = stats->rules->last_packet_seconds;
 	json_t *outputs = json_array();
 	json_t *rule = rule_json(stats->books->rules);
+	json_t *object, *list = json_array(), *passed = json_array();
 
 	json_put(&rule, "flow", json_string(flow_name(stats->rules->flow)));
 	json_put(&rule, "received_packets",
@@ -340,9 +341,30 @@ static json_t *explained_rule_json(const struct inspected_rule *inspected,
 		 last == STATS_NEVER ? json_null() : json_integer((json_int_t)last));
 	for (unsigned int i = 0; i < inspected->rule->nr_outputs; i++)
 		json_add(&outputs, output_json(&inspected->outputs[i], &stats->books->outputs[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "rule", rule, "input", input_json(inspected),
-			 "passed", passed_json(inspected), "outputs", outputs, "findings",
-			 diagnosis_json(inspected, stats));
+	for (unsigned int i = 0; i < inputs; i++) {
+		json_add(&list, input_json(&inspected[i]));
+		add_passed(&passed, &inspected[i]);
+	}
+	object = json_pack("{s:o, s:o, s:o, s:o, s:o}", "rule", rule, "input",
+			   input_json(inspected), "passed", passed, "outputs", outputs, "findings",
+			   diagnosis_json(inspected, inputs, stats));
+	json_put(&object, "inputs", list);
+	return object;
+}
+
+/* Inspect it at all its inputs. True, then inspected_rule_free() of all. */
+static bool inspect(struct relay *relay, unsigned int index, unsigned int inputs,
+		    struct inspected_rule *inspected)
+{
+	unsigned int done = 0;
+
+	while (done < inputs && !relay_inspect_rule(relay, index, done, &inspected[done]))
+		done++;
+	if (done == inputs)
+		return true;
+	while (done)
+		inspected_rule_free(&inspected[--done]);
+	return false;
 }
 
 void method_explain_rule(void *context, const json_t *params, struct control_reply *reply)
@@ -350,7 +372,8 @@ void method_explain_rule(void *context, const json_t *params, struct control_rep
 	const char *name = control_param_string(params, "name", reply);
 	struct daemon *daemon = context;
 	const struct config *config = relay_config(daemon->relay);
-	struct inspected_rule inspected;
+	struct inspected_rule inspected[RULE_SIDES_MAX];
+	unsigned int inputs;
 	char text[NO_RULE_TEXT_SIZE];
 	struct stats *stats;
 	unsigned int index;
@@ -366,9 +389,11 @@ void method_explain_rule(void *context, const json_t *params, struct control_rep
 	stats = statistics_now(daemon, index, 1);
 	/* It reads what each interface has passed. */
 	reply->cost = COST_PER_INTERFACE * relay_summary(daemon->relay).interfaces;
-	if (stats && !relay_inspect_rule(daemon->relay, index, &inspected)) {
-		reply->result = explained_rule_json(&inspected, stats);
-		inspected_rule_free(&inspected);
+	inputs = rule_inputs(&config->rules[index]);
+	if (stats && inspect(daemon->relay, index, inputs, inspected)) {
+		reply->result = explained_rule_json(inspected, stats);
+		while (inputs)
+			inspected_rule_free(&inspected[--inputs]);
 	}
 	stats_free(stats);
 }

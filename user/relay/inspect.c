@@ -484,12 +484,15 @@ static void read_notes(const struct relay *relay, const struct route *route,
 	      compare_passed);
 }
 
-int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected_rule *inspected)
+int relay_inspect_rule(struct relay *relay, unsigned int index, unsigned int side,
+		       struct inspected_rule *inspected)
 {
-	const struct route *route = relay->routes[index];
+	const struct route *first = relay->routes[index];
+	const struct route *route = side ? first->siblings->routes[side] : first;
 	const struct arrival *arrival = route->arrival;
 
-	*inspected = (struct inspected_rule){.rule = route->rule, .now_ns = clock_ns()};
+	*inspected =
+		(struct inspected_rule){.rule = route->rule, .side = side, .now_ns = clock_ns()};
 	inspected->outputs = inspect_outputs(relay, route);
 	if (!inspected->outputs)
 		return -ENOMEM;

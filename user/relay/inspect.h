@@ -85,12 +85,13 @@ struct passed_packets {
 #define PASSED_PACKETS 16
 
 struct inspected_rule {
-	const struct rule *rule;
-	const char *iface;  /* where its packets are received; NULL: the rule is disabled */
-	const char *reason; /* why that does not receive, or NULL */
-	struct link input;  /* the interface that the rule names; ifindex 0: it does not exist */
-	uint32_t tags;	    /* that its packets have where they are received */
-	bool joined;	    /* the kernel is a member of the group for it */
+	const struct rule *rule; /* as this input sees it */
+	unsigned int side;	 /* which of its inputs */
+	const char *iface;	 /* where its packets are received; NULL: the rule is disabled */
+	const char *reason;	 /* why that does not receive, or NULL */
+	struct link input; /* the interface that the rule names; ifindex 0: it does not exist */
+	uint32_t tags;	   /* that its packets have where they are received */
+	bool joined;	   /* the kernel is a member of the group for it */
 	const struct rule *winner; /* a more specific rule that gets some of its packets, or NULL */
 	bool querier_seen;	   /* a multicast router has asked who is a member: the last one, */
 	struct xmc_addr querier;
@@ -103,8 +104,10 @@ struct inspected_rule {
 	struct inspected_output *outputs;
 };
 
-/* Inspect the rule with this index in the configuration. 0, then inspected_rule_free(); -ENOMEM. */
-int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected_rule *inspected);
+/* Inspect the rule with this index in the configuration, as it is at one of its inputs: `side` is 0
+ * if it has one. 0, then inspected_rule_free(); -ENOMEM. */
+int relay_inspect_rule(struct relay *relay, unsigned int index, unsigned int side,
+		       struct inspected_rule *inspected);
 void inspected_rule_free(struct inspected_rule *inspected);
 
 #endif
