@@ -413,13 +413,13 @@ static void test_named_sources(void **state)
 	receivers_add_sources(table, 1, &group, now_ns, &sources);
 	assert_int_equal(sources.count, 3);
 	assert_false(sources.others || sources.more);
-	assert_false(receivers_want_others(table, 1, &group, now_ns));
+	assert_false(receivers_want_others(table, 1, &group));
 	report(3, 3, RECORD_TO_EXCLUDE, "d");
 	receivers_add_sources(table, 1, &group, now_ns, &sources);
 	receivers_add_sources(table, 2, &group, now_ns, &sources);
 	assert_int_equal(sources.count, 4);
 	assert_true(sources.others && !sources.more);
-	assert_true(receivers_want_others(table, 1, &group, now_ns));
+	assert_true(receivers_want_others(table, 1, &group));
 	for (unsigned int i = 0; i <= RECEIVERS_SOURCES; i++)
 		many[i] = (char)('A' + i);
 	report(4, 3, RECORD_ALLOW, many);

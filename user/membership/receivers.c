@@ -14,6 +14,7 @@ struct member {
 	uint64_t since_ns, seen_ns;
 	struct host_filter filter;
 	unsigned int counted; /* sources of it in nr_sources */
+	bool excludes, names; /* it is one of the group's nr_excluding, nr_naming */
 };
 
 struct key {
@@ -27,6 +28,9 @@ struct group {
 	struct group *next, *before;
 	void *tree; /* tsearch(3), of struct member */
 	unsigned int nr_members;
+	/* Members that want all sources but some, and that name sources: a group can have hundreds
+	 * of thousands of members, so that these are not looked for one by one. */
+	unsigned int nr_excluding, nr_naming;
 	struct member *members;
 	uint64_t due_ns; /* nothing ends before */
 	/* Hosts of these versions of IGMP have reported: others may suppress their reports. */
@@ -93,8 +97,19 @@ static struct group *add_group(struct receivers *receivers, int ifindex,
 	return group;
 }
 
+static void count_member(struct group *group, struct member *member, bool excludes, bool names)
+{
+	group->nr_excluding += excludes;
+	group->nr_excluding -= member->excludes;
+	group->nr_naming += names;
+	group->nr_naming -= member->names;
+	member->excludes = excludes;
+	member->names = names;
+}
+
 static void remove_member(struct receivers *receivers, struct group *group, struct member *member)
 {
+	count_member(group, member, false, false);
 	tdelete(member, &group->tree, compare_members);
 	if (member->next)
 		member->next->before = member->before;
@@ -168,6 +183,7 @@ static void settle_member(struct receivers *receivers, struct group *group, stru
 	receivers->nr_sources += member->filter.nr_sources;
 	receivers->nr_sources -= member->counted;
 	member->counted = member->filter.nr_sources;
+	count_member(group, member, member->filter.exclude_until_ns, member->counted);
 	if (empty)
 		remove_member(receivers, group, member);
 	else
@@ -445,16 +461,11 @@ bool receivers_want(const struct receivers *receivers, int ifindex, const struct
 }
 
 bool receivers_want_others(const struct receivers *receivers, int ifindex,
-			   const struct xmc_addr *address, uint64_t now_ns)
+			   const struct xmc_addr *address)
 {
 	const struct group *group = find_group(receivers, ifindex, address);
 
-	for (const struct member *member = group ? group->members : NULL; member;
-	     member = member->next) {
-		if (host_filter_excludes(&member->filter, now_ns))
-			return true;
-	}
-	return false;
+	return group && group->nr_excluding;
 }
 
 /* Of one that excludes: those that it does not want. */
@@ -463,12 +474,18 @@ static bool is_named(const struct host_source *source, bool excludes, uint64_t n
 	return excludes ? !source->until_ns : source->until_ns > now_ns;
 }
 
+/* The list in which they are, or NULL: none names any. */
+static const struct member *members_that_name(const struct group *group)
+{
+	return group && group->nr_naming ? group->members : NULL;
+}
+
 bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		    const struct xmc_addr *named, uint64_t now_ns)
 {
 	const struct group *group = find_group(receivers, ifindex, address);
 
-	for (const struct member *member = group ? group->members : NULL; member;
+	for (const struct member *member = members_that_name(group); member;
 	     member = member->next) {
 		bool excludes = host_filter_excludes(&member->filter, now_ns);
 
@@ -501,11 +518,11 @@ void receivers_add_sources(const struct receivers *receivers, int ifindex,
 {
 	const struct group *group = find_group(receivers, ifindex, address);
 
-	for (const struct member *member = group ? group->members : NULL; member;
+	sources->others |= group && group->nr_excluding;
+	for (const struct member *member = members_that_name(group); member && !sources->more;
 	     member = member->next) {
 		bool excludes = host_filter_excludes(&member->filter, now_ns);
 
-		sources->others |= excludes;
 		for (unsigned int i = 0; i < member->filter.nr_sources && !sources->more; i++) {
 			const struct host_source *source = &member->filter.sources[i];
 

@@ -90,9 +90,9 @@ uint64_t receivers_changes(const struct receivers *receivers);
 bool receivers_want(const struct receivers *receivers, int ifindex, const struct xmc_addr *group,
 		    const struct xmc_addr *source, uint64_t now_ns);
 
-/* Does anybody want all sources of the group but some? */
+/* Does anybody want all sources of the group but some, as of the last receivers_expire()? */
 bool receivers_want_others(const struct receivers *receivers, int ifindex,
-			   const struct xmc_addr *group, uint64_t now_ns);
+			   const struct xmc_addr *group);
 
 /* Sources that receivers of one group name. */
 #define RECEIVERS_SOURCES 32

@@ -550,7 +550,7 @@ bool demand_wants(const struct demand *demand, const struct rule *rule,
 	if (!ifindex || (interface && interface->failed))
 		return true;
 	if (rule->others && output->from_kept)
-		return receivers_want_others(demand->receivers, ifindex, &output->to, clock_ns());
+		return receivers_want_others(demand->receivers, ifindex, &output->to);
 	return receivers_want(demand->receivers, ifindex, &output->to, source_of(rule, output),
 			      clock_ns());
 }
