@@ -75,18 +75,16 @@ static uint64_t follow_routes(struct relay *relay, bool changed)
 	uint64_t linger_ns = relay->config.demand.linger * (uint64_t)NS_PER_MS;
 	uint64_t now_ns = clock_ns();
 	uint64_t due_ns = UINT64_MAX;
-	bool looked = false;
 
 	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		struct route *route = relay->routes[i];
 		uint64_t next_ns;
 
-		if (changed && route->path && path_has_new_demand(route->path)) {
-			if (!looked)
-				redirects_look(relay->redirects);
-			looked = true;
+		/* With the interfaces as of the last pass (passes.h), because to query them takes a
+		 * lock of the kernel that others hold for tens of ms. When one has changed, a pass
+		 * follows. */
+		if (changed && route->path && path_has_new_demand(route->path))
 			path_update(route->path, relay->redirects);
-		}
 		next_ns = route_follow_demand(route, relay->membership, linger_ns, now_ns);
 		if (next_ns < due_ns)
 			due_ns = next_ns;
