@@ -22,16 +22,20 @@ static void use_groups(struct demand *demand, const struct outputs *outputs,
 }
 
 /* The first receiver does not wait for what the kernel path of a rule needs. */
-static void prepare(const struct relay *relay)
+static void prepare(const struct relay *relay, const struct outputs *outputs)
 {
 	for (unsigned int i = 0; i < relay->asked.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
 		const struct rule *rule = route->rule;
 
 		for (unsigned int j = 0; route->arrival && j < rule->nr_outputs; j++) {
-			if (rule->outputs[j].when == OUTPUT_WHEN_JOINED &&
+			const struct output_interface *interface =
+				outputs_find(outputs, rule->outputs[j].iface);
+
+			if (rule->outputs[j].when == OUTPUT_WHEN_JOINED && interface &&
 			    rule_path(&relay->config, rule) != RULE_PATH_USER)
-				kernel_side_prepare(&route->arrival->intake->kernel);
+				kernel_side_prepare(&route->arrival->intake->kernel,
+						    interface->link.ifindex);
 		}
 	}
 }
@@ -40,7 +44,7 @@ void follow_demand_listen(struct relay *relay, const struct outputs *outputs)
 {
 	struct demand *demand = relay->demand;
 
-	prepare(relay);
+	prepare(relay, outputs);
 	demand_configure(demand, &relay->config.demand);
 	demand_begin(demand);
 	for (unsigned int i = 0; i < outputs->count; i++) {

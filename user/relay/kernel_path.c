@@ -92,12 +92,14 @@ void kernel_side_tidy(const struct kernel_side *side, unsigned int most)
 		steer_wait(side->steer);
 }
 
-void kernel_side_prepare(const struct kernel_side *side)
+void kernel_side_prepare(const struct kernel_side *side, int output_ifindex)
 {
 	const char *why;
 
-	if (side->steer && steer_can_forward(side->steer, &why))
-		forwards_prepare(steer_forwards(side->steer));
+	if (!side->steer || !output_ifindex || !steer_can_forward(side->steer, &why))
+		return;
+	forwards_prepare(steer_forwards(side->steer));
+	redirects_watch(side->redirects, side->ifindex, output_ifindex, side->skb);
 }
 
 /* ---- forwards ---- */

@@ -60,9 +60,10 @@ int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key
  * entries. Takes a grace period if so. */
 void kernel_side_tidy(const struct kernel_side *side, unsigned int most);
 
-/* Create what the first rule on the kernel path needs, which takes some grace periods. Does nothing
- * if it is there; without memory the rule tries again. */
-void kernel_side_prepare(const struct kernel_side *side);
+/* Create what the first packets to this interface need (0: it does not exist), which takes some
+ * grace periods, and programs that count. Does nothing if it is there; what fails here is tried and
+ * reported by the rules that need it. */
+void kernel_side_prepare(const struct kernel_side *side, int output_ifindex);
 
 /* `wanted`: the path that the rule asks for; RULE_PATH_USER only if it has a lease. `stream`: its
  * user path, borrowed; NULL for a rule of another IP protocol. `lease`: the slot of its lease, or
