@@ -97,8 +97,8 @@ class Etcd:
 
     def _ctl(self, *words):
         """etcdctl, beside etcd."""
-        self.namespace.run("env", "ETCDCTL_API=3", os.path.join(os.path.dirname(etcd_program()), "etcdctl"),
-                           "--endpoints", self.url, *words)
+        etcdctl = os.path.join(os.path.dirname(etcd_program()), "etcdctl")
+        self.namespace.run("env", "ETCDCTL_API=3", etcdctl, "--endpoints", self.url, *words)
 
     def save(self):
         """A backup of its data. Returns the file."""

@@ -32,7 +32,7 @@ struct agent {
 	uint64_t give_up_at; /* 0: not leaving */
 	enum protocol_state state;
 	bool reachable;
-	bool wrong_clock;
+	char wrong_clock[CLUSTER_NAME_SIZE]; /* the node whose clock was reported; empty: none */
 	bool ours[CLUSTER_SHARDS];
 };
 
@@ -165,11 +165,12 @@ static void log_state(struct agent *agent)
 		log_warning("store-unreachable", LOG_TEXT("reason", store.error));
 	agent->reachable = store.reachable;
 	wrong = protocol_wrong_clock(agent->protocol);
-	if (wrong && !agent->wrong_clock)
+	wrong = wrong ? wrong : "";
+	if (*wrong && strcmp(wrong, agent->wrong_clock) != 0)
 		log_warning("clock-error", LOG_NAME("node", wrong),
 			    LOG_TEXT("hint", "its time of day is ahead by more than `clock_error`: "
 					     "moves at a moment do not use it"));
-	agent->wrong_clock = wrong;
+	snprintf(agent->wrong_clock, sizeof(agent->wrong_clock), "%s", wrong);
 }
 
 /* ---- opening ---- */

@@ -20,8 +20,9 @@ const char *protocol_wrong_clock(const struct protocol *protocol)
 	for (unsigned int i = 0; i < CLUSTER_NODES && protocol->settings.clock_error; i++) {
 		const struct view_node *node = &protocol->view.nodes[i];
 
-		if (*node->name && node->nr_delays >= VIEW_DELAYS &&
-		    !view_agrees(&protocol->view, node))
+		/* Ours was written before our clock has stepped, and is seen after that. */
+		if (*node->name && strcmp(node->name, protocol->settings.node) != 0 &&
+		    node->nr_delays >= VIEW_DELAYS && !view_agrees(&protocol->view, node))
 			return node->name;
 	}
 	return NULL;
