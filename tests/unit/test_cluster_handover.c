@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "cluster/handover.h"
+#include "cluster/rendezvous.h"
 
-#define MS 1000000ULL
+#define MS   1000000ULL
+#define TIME (1000000 * MS) /* when the steps begin */
 
 static json_t *rules_of(const char *text)
 {
@@ -130,6 +132,215 @@ static void readings_that_differ(void **state)
 	assert_int_equal(choose("{\"a\": {}}", "{\"a\": {\"bits\": 99}}", "{}"), 0);
 }
 
+/* ---- steps ---- */
+
+static const struct lease_name radio = {"radio", 1};
+
+/* A member with the shard of this record, and another one. */
+static struct protocol *new_member(const struct shard_record *record)
+{
+	static const struct protocol_settings settings = {.node = "a",
+							  .instance = 1,
+							  .weight = 1,
+							  .deadline = 600 * MS,
+							  .guard = 100 * MS,
+							  .renew = 100 * MS,
+							  .gap = 15 * MS,
+							  .daemon = 250 * MS,
+							  .settle = 60000 * MS,
+							  .moves = 1};
+	const struct node_record other = {.instance = 2,
+					  .weight = 1,
+					  .nr_leases = 1,
+					  .leases = {lease_hash(radio.name, radio.shards)}};
+	const struct answer joined = {.kind = ANSWER_DONE, .revision = 2};
+	struct protocol *protocol = protocol_new(&settings);
+	uint64_t from;
+	int64_t epoch;
+	struct txn txn;
+
+	assert_non_null(protocol);
+	assert_int_equal(protocol_set_leases(protocol, &radio, 1), 0);
+	protocol_set_daemon(protocol, true);
+	protocol_reading(protocol);
+	protocol_see_all(protocol, TIME, 1);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	protocol_answer(protocol, TIME, &joined);
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, record);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	return protocol;
+}
+
+/* It asks for this, with this key and number among the params (0: without that key). */
+static void expect_request(struct handover *handover, struct protocol *protocol, uint64_t now,
+			   const char *method, const char *key, json_int_t number)
+{
+	json_t *params = NULL;
+	const char *asked = handover_request(handover, protocol, now, &params);
+
+	assert_non_null(asked);
+	assert_string_equal(asked, method);
+	assert_string_equal(json_string_value(json_object_get(params, "name")), "radio");
+	if (key)
+		assert_int_equal(
+			json_integer_value(json_object_get(json_object_get(params, key), "r")),
+			number);
+	json_decref(params);
+	/* One at a time. */
+	assert_null(handover_request(handover, protocol, now, &params));
+}
+
+static void answer(struct handover *handover, struct protocol *protocol, uint64_t now,
+		   const char *text)
+{
+	json_t *result = text ? rules_of(text) : NULL;
+
+	handover_answer(handover, protocol, now, result);
+	json_decref(result);
+}
+
+/* Until the end is asked for, which has a number. Returns the time. */
+static uint64_t read_numbers(struct handover *handover, struct protocol *protocol)
+{
+	static const char *const readings[] = {
+		"{\"rules\": {\"r\": {\"bits\": 32, \"last\": 1000}}}",
+		"{\"rules\": {\"r\": {\"bits\": 32, \"last\": 1100}}}",
+		"{\"rules\": {\"r\": {\"bits\": 32, \"last\": 1200}}}"};
+	json_t *params = NULL;
+	uint64_t now = TIME + 20 * MS;
+
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		expect_request(handover, protocol, now, "lease.sequence", NULL, 0);
+		answer(handover, protocol, now, readings[i]);
+		if (i == 2)
+			break;
+		assert_int_equal(handover_next(handover), now + HANDOVER_MEASURE_NS);
+		now += HANDOVER_MEASURE_NS - 1;
+		assert_null(handover_request(handover, protocol, now, &params));
+		now++;
+	}
+	/* 2,000 a second, half of 1.5 s ahead. */
+	expect_request(handover, protocol, now, "lease.set", "until_seq", 1200 + 1 + 1500);
+	return now;
+}
+
+static const struct shard_record held = {.node = "a", .term = 2};
+
+static void old_host_ends_at_a_number(void **state)
+{
+	struct protocol *protocol = new_member(&held);
+	struct handover handover = {0};
+	uint64_t now = read_numbers(&handover, protocol);
+	struct answer done = {.kind = ANSWER_DONE, .revision = 9};
+	struct txn txn;
+
+	answer(&handover, protocol, now, "{}");
+	assert_int_equal(handover.step, HANDOVER_IDLE);
+	assert_true(protocol_ends(protocol, 0, now));
+	assert_true(protocol_request(protocol, now, &txn));
+	assert_int_equal(txn.kind, TXN_RENEW);
+	protocol_answer(protocol, now, &done);
+	assert_true(protocol_request(protocol, now, &txn));
+	assert_int_equal(txn.kind, TXN_PASS);
+	assert_string_equal(txn.shards[0].becomes.cut, "{\"r\":2701}");
+	assert_true(txn.shards[0].becomes.left > PROTOCOL_LATER_NS / 2);
+	done.revision++;
+	protocol_answer(protocol, now, &done);
+	/* The number may come later than the deadline: the end is set to that. */
+	expect_request(&handover, protocol, now + MS, "lease.set", "until_seq", 2701);
+	answer(&handover, protocol, now + MS, "{}");
+	assert_true(protocol_ends(protocol, 0, now + 1400 * MS));
+	assert_int_equal(handover_next(&handover), UINT64_MAX);
+	handover_reset(&handover);
+	protocol_free(protocol);
+}
+
+/* The daemon refuses the number, because a rule has changed. */
+static void a_refused_number(void **state)
+{
+	struct protocol *protocol = new_member(&held);
+	struct handover handover = {0};
+	uint64_t now = read_numbers(&handover, protocol);
+
+	answer(&handover, protocol, now, NULL);
+	assert_int_equal(handover_next(&handover), 0);
+	expect_request(&handover, protocol, now, "lease.set", "until_seq", 0);
+	answer(&handover, protocol, now, "{}");
+	assert_true(protocol_ends(protocol, 0, now + 9 * MS));
+	assert_false(protocol_ends(protocol, 0, now + 11 * MS));
+	protocol_free(protocol);
+}
+
+/* A daemon without lease.sequence, or a rule without numbers: at a moment, 10 ms ahead. Refused as
+ * well: it begins again. */
+static void without_numbers(void **state)
+{
+	struct protocol *protocol = new_member(&held);
+	struct handover handover = {0};
+	uint64_t latest;
+
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t now = TIME + (i + 1) * 20 * MS;
+
+		expect_request(&handover, protocol, now, "lease.sequence", NULL, 0);
+		answer(&handover, protocol, now, i ? "{}" : NULL);
+		expect_request(&handover, protocol, now, "lease.set", "until_seq", 0);
+		answer(&handover, protocol, now, i ? "{}" : NULL);
+		assert_int_equal(handover.step, HANDOVER_IDLE);
+		assert_int_equal(protocol_wants_end(protocol, 0, now, &latest), !i);
+	}
+	protocol_free(protocol);
+}
+
+/* The daemon is replaced, or is gone, in any step: nothing of it is left, and it is asked anew. */
+static void the_daemon_is_replaced(void **state)
+{
+	for (unsigned int step = 0; step < 2; step++) {
+		struct protocol *protocol = new_member(&held);
+		struct handover handover = {0};
+		uint64_t latest, now = TIME + 20 * MS;
+
+		if (step) {
+			now = read_numbers(&handover, protocol);
+		} else {
+			assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+			expect_request(&handover, protocol, now, "lease.sequence", NULL, 0);
+		}
+		handover_reset(&handover);
+		assert_false(protocol_ends(protocol, 0, now));
+		assert_true(protocol_wants_end(protocol, 0, now, &latest));
+		expect_request(&handover, protocol, now, "lease.sequence", NULL, 0);
+		handover_reset(&handover);
+		protocol_free(protocol);
+	}
+}
+
+static void new_host_begins_at_a_number(void **state)
+{
+	const struct shard_record passed = {
+		.node = "a", .term = 2, .left = 300 * MS, .cut = "{\"r\":7}"};
+
+	for (unsigned int refused = 0; refused < 2; refused++) {
+		struct protocol *protocol = new_member(&passed);
+		struct handover handover = {0};
+		uint64_t from, now = TIME + 10 * MS;
+		int64_t epoch;
+		json_t *params = NULL;
+
+		expect_request(&handover, protocol, now, "lease.set", "from_seq", 7);
+		answer(&handover, protocol, now, refused ? NULL : "{}");
+		/* Once. Refused, it begins soon after the end there. */
+		assert_null(handover_request(&handover, protocol, now, &params));
+		assert_int_not_equal(protocol_until(protocol, 0, now, &from, &epoch), 0);
+		assert_int_equal(from, TIME + 350 * MS +
+					       (refused ? 15 * MS : protocol_withheld(protocol)));
+		protocol_free(protocol);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +349,11 @@ int main(void)
 		cmocka_unit_test(fast_streams_have_less_time),
 		cmocka_unit_test(the_new_host_can_tell_them),
 		cmocka_unit_test(readings_that_differ),
+		cmocka_unit_test(old_host_ends_at_a_number),
+		cmocka_unit_test(a_refused_number),
+		cmocka_unit_test(without_numbers),
+		cmocka_unit_test(the_daemon_is_replaced),
+		cmocka_unit_test(new_host_begins_at_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
