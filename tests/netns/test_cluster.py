@@ -27,9 +27,10 @@ class Leases(fake_daemon.FakeDaemon):
     def __init__(self, name):
         self.begin, self.until, self.epochs = {}, {}, {}
         self.others, self.muted = [], 0  # names of further leases; shards that were ended before their time
-        self.hangs = threading.Event()
+        self.hangs, self.replaced = threading.Event(), threading.Event()
         super().__init__(os.path.join(work_directory(), f"{name}.sock"),
-                         {"ping": self.answered({}), "lease.list": self.list, "lease.set": self.set})
+                         {"ping": self.answered({}), "lease.list": self.list, "lease.set": self.set,
+                          "lease.sequence": self.sequence})
 
     def answered(self, answer):
         """An answer, unless it hangs."""
@@ -44,6 +45,12 @@ class Leases(fake_daemon.FakeDaemon):
         leases = [{"name": name, "shards": 1, "shard": 0} for name in self.others]
         leases += [{"name": "radio", "shards": SHARDS, "shard": i} for i in EVERY]
         return {"total": len(leases), "leases": leases}
+
+    def sequence(self, _params):
+        """lease.sequence, of which older daemons know nothing; none that is just being replaced answers it."""
+        if self.replaced.is_set():
+            return fake_daemon.Refusal(-32002, "another process takes over")
+        return fake_daemon.Refusal(-32601, "no such method")
 
     def set(self, params):
         """lease.set, which refuses unknown leases and older epochs as the daemon does."""
@@ -215,6 +222,16 @@ def moves():
     status = ctl(first, "status")
     for pattern in (r"node a: active|node a: member", r"\nb +active", rf"\nradio +{shard} +b +a +held .*by hand"):
         check(re.search(pattern, status), f"no {pattern} in\n{status}")
+    # The daemon is replaced while it is asked for the end: the agent goes on with the next one.
+    shard = first.daemon.held()[0]
+    first.daemon.replaced.set()
+    ask(first, "move", f"radio/{shard}", "b")
+    first.agent.process.wait_line("another one takes its place")
+    bed.held()
+    first.daemon.replaced.clear()
+    wait_until(lambda: bed.all_held() and shard in second.daemon.held(), "moved after that", pause=0.002)
+    ask(second, "move", f"radio/{shard}", "a")
+    wait_until(lambda: bed.all_held() and shard in first.daemon.held(), "and back", pause=0.002)
     third = bed.hosts[2]
     third.daemon = Leases("c")
     third.agent = Agent(third, third.daemon.path, more="settle: 1s\nmoves: 1000\n")
