@@ -433,6 +433,7 @@ static void test_memory_is_bounded(void **state)
 	pass(SKEW);
 	pass(SKEW);
 	assert_int_equal(counter_read(&counters->missing), 19 * (uint64_t)(MERGE_JUMP - 1));
+	assert_int_equal(counter_read(&counters->memory), 4096);
 }
 
 static void test_memory_is_short(void **state)

@@ -3,8 +3,9 @@
  * Merging against a slow and simple reference: random schedules of two or three sides with losses
  * of up to 30 % each, delays and jitter up to the limit and beyond, duplicates, sides that stop, a
  * pause of all of them, other boundaries of packets on each side, times that datagrams share,
- * numbers that are damaged, and senders that restart. What leaves must be the same, datagram by
- * datagram and number by number, and the counters must add up.
+ * numbers that are damaged, senders that restart, and stretches of any length that the caller has
+ * dropped, as it says, so that numbers of 16 bits wrap unseen. What leaves must be the same,
+ * datagram by datagram and number by number, and the counters must add up.
  *
  * XMCAST_SCHEDULES: their number; XMCAST_SEED: the first one.
  */
@@ -33,7 +34,8 @@ struct event {
 	unsigned int sender;
 	uint64_t first; /* without wraps; different senders' numbers are far apart */
 	uint32_t count;
-	bool damaged; /* its number is far ahead */
+	uint32_t dropped; /* datagrams of the side before it, by the caller */
+	bool damaged;	  /* its number is far ahead */
 };
 
 struct schedule {
@@ -42,6 +44,8 @@ struct schedule {
 	bool says_sender; /* or a restart shows in the numbers only */
 	bool in_time;	  /* no side lags by more than the skew */
 	unsigned int senders;
+	unsigned int stretch; /* numbers that are dropped on all sides before this one; 0: none */
+	uint64_t stretch_end;
 	unsigned int grain_ns; /* times are multiples of it, as those of a batch are the same */
 	unsigned int count;
 	struct event events[MOST_EVENTS];
@@ -155,7 +159,7 @@ static void damage(struct schedule *schedule)
 {
 	unsigned int undamaged = schedule->count;
 
-	if (schedule->senders > 1 || !undamaged || draw_percent(50))
+	if (schedule->senders > 1 || schedule->stretch || !undamaged || draw_percent(50))
 		return;
 	for (unsigned int i = 1 + draw(MERGE_CONFIRMED - 1); i && schedule->count < MOST_EVENTS;
 	     i--) {
@@ -168,6 +172,37 @@ static void damage(struct schedule *schedule)
 		schedule->events[schedule->count++] = event;
 	}
 	qsort(schedule->events, schedule->count, sizeof(struct event), by_time);
+}
+
+/* Of one sender. What wraps unseen must be further than any side lags: then all of them pause. */
+static void draw_stretch(struct schedule *schedule, uint32_t longest)
+{
+	schedule->stretch = 0;
+	if (schedule->senders == 1 && longest == 1 && draw_percent(20))
+		schedule->stretch = 1 + draw(schedule->options.bits == 16 ? MERGE_AHEAD : 200000);
+}
+
+/* The first datagram of each side behind the stretch says how long it was. A side without any
+ * before it has stopped: where it stands is not known. */
+static void note_stretch(struct schedule *schedule)
+{
+	unsigned int known = 0, noted = 0, count = 0;
+
+	for (unsigned int i = 0; i < schedule->count; i++) {
+		struct event event = schedule->events[i];
+		unsigned int bit = 1U << event.side;
+
+		if (schedule->stretch && event.first >= schedule->stretch_end) {
+			if (!(known & bit))
+				continue;
+			event.dropped = noted & bit ? 0 : schedule->stretch;
+			noted |= bit;
+		} else {
+			known |= bit;
+		}
+		schedule->events[count++] = event;
+	}
+	schedule->count = count;
 }
 
 static void make_schedule(struct schedule *schedule, uint64_t seed)
@@ -188,6 +223,7 @@ static void make_schedule(struct schedule *schedule, uint64_t seed)
 	longest = schedule->options.bits == 64 && draw_percent(60) ? 1 + draw(6) : 1;
 	/* A message waits for the last one of its packet. */
 	schedule->in_time = longest == 1;
+	draw_stretch(schedule, longest);
 	for (unsigned int side = 0; side < schedule->options.nr_sides; side++) {
 		draw_way(&ways[side], schedule, length_ns);
 		ways[side].longest = longest;
@@ -196,21 +232,30 @@ static void make_schedule(struct schedule *schedule, uint64_t seed)
 		uint32_t messages = 2 + draw(30);
 		/* Near a wrap of 16 and of 32 bits. */
 		uint64_t first = sender * 0x30000000ULL + (1ULL << 32) - draw(30);
+		uint32_t before = schedule->stretch ? 1 + draw(messages - 1) : messages;
 
 		for (uint32_t i = 0; i < messages; i++) {
 			/* All sides pause. */
 			now_ns += schedule->options.ordered && draw_percent(2)
 					  ? schedule->options.skew_ns * draw(12)
 					  : step_ns;
+			if (i == before && schedule->stretch > 49000)
+				now_ns += 2 * schedule->options.skew_ns;
 			sent_ns[i] = now_ns;
 		}
-		for (unsigned int side = 0; side < schedule->options.nr_sides; side++)
-			send_side(schedule, &ways[side],
-				  (struct event){.side = side, .sender = sender, .first = first},
-				  sent_ns, messages);
+		schedule->stretch_end = first + before + schedule->stretch;
+		for (unsigned int side = 0; side < schedule->options.nr_sides; side++) {
+			struct event event = {.side = side, .sender = sender, .first = first};
+
+			send_side(schedule, &ways[side], event, sent_ns, before);
+			event.first = schedule->stretch_end;
+			send_side(schedule, &ways[side], event, sent_ns + before,
+				  messages - before);
+		}
 	}
 	qsort(schedule->events, schedule->count, sizeof(struct event), by_time);
 	damage(schedule);
+	note_stretch(schedule);
 	/* The merge's items are in this order. */
 	for (unsigned int i = 0; i < schedule->count; i++)
 		schedule->events[i].id = i;
@@ -327,15 +372,6 @@ static void reference_run(struct reference *reference)
 	}
 }
 
-static void reference_give_up(struct reference *reference, uint64_t number)
-{
-	reference_run(reference);
-	while (reference->next < number) {
-		reference->next++;
-		reference_run(reference);
-	}
-}
-
 /* The first number that waits. */
 static uint64_t first_waiting(const struct reference *reference)
 {
@@ -346,6 +382,17 @@ static uint64_t first_waiting(const struct reference *reference)
 			first = reference->waiting.events[i].first;
 	}
 	return first < reference->next ? reference->next : first;
+}
+
+static void reference_give_up(struct reference *reference, uint64_t number)
+{
+	reference_run(reference);
+	while (reference->next < number) {
+		uint64_t first = first_waiting(reference);
+
+		reference->next = first < number ? first : number;
+		reference_run(reference);
+	}
 }
 
 /* True: something of it is new. */
@@ -622,6 +669,8 @@ static uint64_t run_merge(struct merge *merge, const struct schedule *schedule,
 
 		now_ns = event->at_ns;
 		wait_until(merge, schedule, items, output, now_ns);
+		if (event->dropped)
+			merge_skip(merge, event->side, event->dropped);
 		merge_offer(merge, &items[i], event->side, &datagram, now_ns);
 		take_all(merge, schedule, items, output);
 	}
@@ -646,10 +695,12 @@ static void print_schedule(const struct schedule *schedule, const struct output 
 	for (unsigned int i = 0; i < schedule->count; i++) {
 		const struct event *event = &schedule->events[i];
 
-		fprintf(stderr, "%6llu ms: %u by side %u of sender %u: %llu + %u; dropped %u, %u\n",
+		fprintf(stderr,
+			"%6llu ms: %u by side %u of sender %u: %llu + %u behind %u; dropped %u, "
+			"%u\n",
 			(unsigned long long)(event->at_ns / MS), event->id, event->side,
 			event->sender, (unsigned long long)event->first, event->count,
-			expected->dropped[event->id], found->dropped[event->id]);
+			event->dropped, expected->dropped[event->id], found->dropped[event->id]);
 	}
 	for (unsigned int i = 0; i < most; i++)
 		fprintf(stderr, "expected %u of %u, found %u of %u\n",

@@ -8,6 +8,7 @@
 #include <xmcast/packet.h>
 
 #include "base/wakeup.h"
+#include "dataplane/stream.h"
 
 /* Untouched pages cost nothing. */
 static void *map(size_t size)
@@ -65,12 +66,13 @@ static void reclaim(struct feed *feed)
 		feed->free[feed->nr_free++] = feed->ring[feed->reclaimed++ % FEED_SLOTS];
 }
 
-bool feed_push(struct feed *feed, const struct frame_entry *entry, struct merged *merged,
-	       const uint8_t *frame, const struct iovec *parts, unsigned int count)
+bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arrived_ns,
+	       uint32_t dropped, const uint8_t *frame, const struct iovec *parts,
+	       unsigned int count)
 {
 	uint32_t headers = entry->udp - entry->ip + (uint32_t)sizeof(struct xmc_udp);
 	uint32_t left = headers + entry->length;
-	struct frame_entry queued = {.kind = FRAME_DATA};
+	struct frame_entry queued = {.kind = FRAME_DATA, .arrived_ns = arrived_ns};
 	struct slot *slot;
 	uint8_t *to;
 
@@ -79,8 +81,9 @@ bool feed_push(struct feed *feed, const struct frame_entry *entry, struct merged
 		return false;
 	queued.frame = feed->free[--feed->nr_free];
 	slot = feed_slot(feed, queued.frame);
-	slot->merged = merged;
+	slot->merged = entry->stream->merged;
 	slot->stream = entry->stream;
+	slot->dropped = dropped;
 	slot->index = feed->number * FEED_SLOTS + queued.frame;
 	slot->stamp = entry->stamp;
 	slot->udp = (uint16_t)(entry->udp - entry->ip);

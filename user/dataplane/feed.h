@@ -19,6 +19,9 @@
 
 #define FEED_SLOTS 16384
 
+/* From so many taken ones on gaps are given up. */
+#define FEED_MANY_TAKEN (FEED_SLOTS / 4 * 3)
+
 struct merged;
 
 /* A datagram. `data` begins with its IP header. */
@@ -28,9 +31,9 @@ struct slot {
 	struct stream *stream; /* by which it came */
 	uint32_t index;	       /* of all feeds' slots */
 	uint32_t stamp;
-	uint16_t udp; /* offset of the UDP header in `data` */
+	uint32_t dropped; /* datagrams of the stream directly before it that the feed refused */
+	uint16_t udp;	  /* offset of the UDP header in `data` */
 	uint16_t length;
-	bool undecided;
 	alignas(8) uint8_t data[];
 };
 
@@ -66,9 +69,11 @@ static inline struct slot *feed_slot(const struct feed *feed, uint32_t i)
 }
 
 /* The ingress thread. Copy a datagram of a stream, of which `entry` says the offsets in the first
- * part. False: no slot is free, or it is too large. */
-bool feed_push(struct feed *feed, const struct frame_entry *entry, struct merged *merged,
-	       const uint8_t *frame, const struct iovec *parts, unsigned int count);
+ * part. `arrived_ns`: never less than before. `dropped`: how many datagrams of the stream were
+ * refused since the last one that was not. False: no slot is free, or it is too large. */
+bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arrived_ns,
+	       uint32_t dropped, const uint8_t *frame, const struct iovec *parts,
+	       unsigned int count);
 
 /* Show the merger what was pushed. 0 or -errno: it could not be woken. */
 int feed_publish(struct feed *feed);

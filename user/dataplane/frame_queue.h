@@ -7,8 +7,8 @@
  * frame_queue_take(). The queue never overflows, because it has an entry for each frame and each
  * marker.
  *
- * Threads: _push, _publish and _must_wake are the producer's; _take, _empty, _sleep, _awake the
- * consumer's.
+ * Threads: _push, _publish and _must_wake are the producer's; _peek, _seen, _take, _empty, _sleep,
+ * _awake the consumer's.
  */
 #ifndef XMCAST_DATAPLANE_FRAME_QUEUE_H
 #define XMCAST_DATAPLANE_FRAME_QUEUE_H
@@ -16,6 +16,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/counter.h"
@@ -37,6 +38,7 @@ struct frame_entry {
 	union {
 		struct stream *stream; /* NULL: nothing to send, only the frame to return */
 		uint64_t generation;   /* of a marker */
+		uint64_t arrived_ns;   /* of a datagram of a feed (feed.h) */
 	};
 	uint32_t frame;	 /* its index in the UMEM */
 	uint16_t ip;	 /* offset of the IP header in the frame */
@@ -104,17 +106,31 @@ static inline bool frame_queue_must_wake(struct frame_queue *queue)
 	return atomic_exchange_explicit(&queue->sleeping, false, memory_order_relaxed);
 }
 
-/* Take one entry. False: the queue is empty. */
-static inline bool frame_queue_take(struct frame_queue *queue, struct frame_entry *entry)
+/* Consumer: the entry that frame_queue_take() returns next, or NULL. */
+static inline const struct frame_entry *frame_queue_peek(struct frame_queue *queue)
 {
 	uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
 
-	if (tail == queue->seen_head) {
+	if (tail == queue->seen_head)
 		queue->seen_head = atomic_load_explicit(&queue->head, memory_order_acquire);
-		if (tail == queue->seen_head)
-			return false;
-	}
-	*entry = queue->entries[tail & queue->mask];
+	return tail == queue->seen_head ? NULL : &queue->entries[tail & queue->mask];
+}
+
+/* Consumer: how many entries there were when one of these functions looked last. */
+static inline uint32_t frame_queue_seen(const struct frame_queue *queue)
+{
+	return queue->seen_head - atomic_load_explicit(&queue->tail, memory_order_relaxed);
+}
+
+/* Take one entry. False: the queue is empty. */
+static inline bool frame_queue_take(struct frame_queue *queue, struct frame_entry *entry)
+{
+	const struct frame_entry *first = frame_queue_peek(queue);
+	uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+
+	if (!first)
+		return false;
+	*entry = *first;
 	atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
 	return true;
 }

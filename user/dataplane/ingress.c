@@ -97,15 +97,20 @@ static void divert(struct ingress *ingress, struct frame_entry *entry,
 {
 	struct stream *stream = entry->stream;
 	struct iovec parts[XSK_MAX_PIECES];
+	struct stream_shard *shard;
 
 	if (!stream || !stream->merged)
 		return;
+	shard = &stream->shards[ingress->shard];
 	for (unsigned int i = 0; i < count; i++) {
 		parts[i].iov_base = xsk_frame(ingress->xsk, frames[i].index) + frames[i].offset;
 		parts[i].iov_len = frames[i].length;
 	}
-	if (!ingress->feed || !feed_push(ingress->feed, entry, stream->merged,
-					 xsk_frame(ingress->xsk, frames[0].index), parts, count)) {
+	if (ingress->feed && feed_push(ingress->feed, entry, pass_ns(ingress), shard->unmerged,
+				       xsk_frame(ingress->xsk, frames[0].index), parts, count)) {
+		shard->unmerged = 0;
+	} else {
+		shard->unmerged++;
 		/* No egress thread counts in this shard of a stream that is merged. */
 		for (unsigned int i = 0; i < stream->nr_outputs; i++)
 			counter_add(&stream->outputs[i]

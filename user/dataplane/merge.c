@@ -42,6 +42,11 @@ struct merge {
 	uint64_t floor_ns;
 	uint64_t last_new_ns; /* when a number arrived that had not left */
 
+	struct {
+		uint64_t end;	  /* behind its highest number; 0: it has none of this stream */
+		uint64_t dropped; /* datagrams since then that were not offered */
+	} sides[MERGE_MOST_SIDES];
+
 	struct candidate candidate;
 	/* Jumps that were too few within `skew`, of a stream that may be slow. */
 	struct {
@@ -52,10 +57,27 @@ struct merge {
 	unsigned int replaced; /* how many streams were */
 };
 
-/* The number on the wire of the end of the window. */
-static uint64_t end_number(const struct merge *merge)
+/* The number on the wire of a position. */
+static uint64_t number_of(const struct merge *merge, uint64_t position)
 {
-	return merge->first + (merge->window.end - MERGE_FIRST_POSITION);
+	return merge->first + (position - MERGE_FIRST_POSITION);
+}
+
+/* How far ahead of the window the next number of a side is at least, because all sides dropped
+ * datagrams. */
+static uint64_t lead_of(const struct merge *merge, unsigned int side)
+{
+	uint64_t position = merge->sides[side].end + merge->sides[side].dropped;
+
+	return merge_is_ahead(position, merge->window.end) ? position - merge->window.end : 0;
+}
+
+/* Its numbers may have wrapped unseen: it dropped so much that what the network has lost in between
+ * could be as much, or nothing says where it was before. */
+static bool is_lost(const struct merge *merge, unsigned int side)
+{
+	return merge->window.options.bits == 16 &&
+	       merge->sides[side].dropped > (merge->sides[side].end ? MERGE_AHEAD : MERGE_AHEAD_16);
 }
 
 static void drop_candidates(struct merge *merge, enum merge_verdict verdict)
@@ -73,14 +95,15 @@ static void drop_candidates(struct merge *merge, enum merge_verdict verdict)
 
 /* ---- which stream a datagram belongs to ---- */
 
-/* How far a number on the wire is ahead of `base`, or behind it. */
-static int64_t distance(const struct merge *merge, uint64_t number, uint64_t base)
+/* How far a number on the wire is ahead of `base`, or behind it. With a lead the base is the least
+ * that it can be: the network may have lost as much again. */
+static int64_t distance(const struct merge *merge, uint64_t number, uint64_t base, uint64_t lead)
 {
 	uint16_t near = (uint16_t)(number - base);
 
 	switch (merge->window.options.bits) {
 	case 16:
-		return near < MERGE_AHEAD_16 ? near : (int64_t)near - 65536;
+		return near < MERGE_AHEAD_16 + lead ? near : (int64_t)near - 65536;
 	case 32:
 		return (int32_t)(number - base);
 	default:
@@ -91,7 +114,8 @@ static int64_t distance(const struct merge *merge, uint64_t number, uint64_t bas
 /* How far apart two numbers are. */
 static uint64_t apart(const struct merge *merge, uint64_t a, uint64_t b)
 {
-	int64_t far = merge->window.options.bits == 16 ? (int16_t)(a - b) : distance(merge, a, b);
+	int64_t far =
+		merge->window.options.bits == 16 ? (int16_t)(a - b) : distance(merge, a, b, 0);
 
 	return far < 0 ? -(uint64_t)far : (uint64_t)far;
 }
@@ -110,8 +134,9 @@ enum belonging {
 };
 
 /* Does it belong to a stream that was replaced? If senders do not differ, the nearer numbers
- * decide. */
-static bool belonged(const struct merge *merge, const struct merge_item *item, bool same)
+ * decide; `next`: the one that is expected of the stream that runs. */
+static bool belonged(const struct merge *merge, const struct merge_item *item, bool same,
+		     uint64_t next)
 {
 	uint64_t number = item->datagram.first;
 
@@ -121,7 +146,7 @@ static bool belonged(const struct merge *merge, const struct merge_item *item, b
 
 		if (item->arrived_ns < former->until_ns &&
 		    same_sender(item->datagram.sender, former->sender) && far < MERGE_AHEAD &&
-		    (!same || far < apart(merge, number, end_number(merge))))
+		    (!same || far < apart(merge, number, next)))
 			return true;
 	}
 	return false;
@@ -129,11 +154,11 @@ static bool belonged(const struct merge *merge, const struct merge_item *item, b
 
 /* How far ahead a number needs no confirmation. What the stream moved within `skew` is how far the
  * first side may be ahead of one that lags. */
-static int64_t reach(const struct merge *merge)
+static int64_t reach(const struct merge *merge, unsigned int side)
 {
 	int64_t moved = (int64_t)(merge->mark - merge->window.closed);
 
-	return moved > MERGE_JUMP ? moved : MERGE_JUMP;
+	return (moved > MERGE_JUMP ? moved : MERGE_JUMP) + (int64_t)merge->sides[side].dropped;
 }
 
 /* Whose it is. Sets its position. */
@@ -141,22 +166,49 @@ static enum belonging belonging(const struct merge *merge, struct merge_item *it
 {
 	const struct merge_window *window = &merge->window;
 	const struct merge_datagram *datagram = &item->datagram;
-	int64_t far = distance(merge, datagram->first, end_number(merge));
+	uint64_t lead = lead_of(merge, item->side);
+	uint64_t next = number_of(merge, window->end + lead);
+	int64_t far = distance(merge, datagram->first, next, lead);
 	int64_t last = (int64_t)((uint64_t)far + (datagram->count ? datagram->count - 1 : 0));
 	bool same = same_sender(datagram->sender, merge->sender);
 
-	item->position = window->end + (uint64_t)far;
-	if (belonged(merge, item, same))
+	item->position = window->end + lead + (uint64_t)far;
+	if (belonged(merge, item, same, next))
 		return BELONGED;
-	if (!same || far >= (int64_t)MERGE_AHEAD || last < -(int64_t)(window->end - merge->floor))
+	/* Behind a pause of `skew` it is no copy of something that has left. */
+	if (same && is_lost(merge, item->side))
+		return item->arrived_ns - merge->last_new_ns > window->options.skew_ns ? NEW
+										       : BELONGED;
+	if (!same || far >= (int64_t)(MERGE_AHEAD + lead) ||
+	    last < -(int64_t)(window->end + lead - merge->floor))
 		return NEW;
-	if (last < 0 &&
+	if (last < -(int64_t)lead &&
 	    item->arrived_ns - merge->last_new_ns > MERGE_STALE * window->options.skew_ns)
 		return NEW_OR_STALE;
-	return far < reach(merge) ? BELONGS : JUMP;
+	return far < reach(merge, item->side) ? BELONGS : JUMP;
 }
 
 /* ---- restarts ---- */
+
+/* Send, hold or drop a datagram of the stream that runs. True: a number of it is new. */
+static bool accept(struct merge *merge, struct merge_item *item)
+{
+	uint64_t end = item->position + item->datagram.count;
+
+	if (merge_is_ahead(end, merge->sides[item->side].end))
+		merge->sides[item->side].end = end;
+	merge->sides[item->side].dropped = 0;
+	if (!merge_window_accept(&merge->window, item))
+		return false;
+	/* What other sides have next is not far from it. */
+	for (unsigned int i = 0; i < merge->window.options.nr_sides; i++) {
+		if (is_lost(merge, i)) {
+			merge->sides[i].end = 0;
+			merge->sides[i].dropped = MERGE_AHEAD_16;
+		}
+	}
+	return true;
+}
 
 /* Begin with this number. */
 static void begin(struct merge *merge, const struct merge_datagram *datagram, uint64_t now_ns)
@@ -169,6 +221,10 @@ static void begin(struct merge *merge, const struct merge_datagram *datagram, ui
 	merge->floor = MERGE_FIRST_POSITION - MERGE_MOST_NUMBERS;
 	merge->mark_ns = merge->floor_ns = merge->last_new_ns = now_ns;
 	merge->suspect.evidence = 0;
+	for (unsigned int i = 0; i < MERGE_MOST_SIDES; i++) {
+		merge->sides[i].end = 0;
+		merge->sides[i].dropped = 0;
+	}
 	merge->running = true;
 }
 
@@ -178,7 +234,7 @@ static const struct merge_datagram *lowest(const struct merge *merge)
 	const struct merge_item *least = merge->candidate.first;
 
 	for (const struct merge_item *item = least; item; item = item->following) {
-		if (distance(merge, item->datagram.first, least->datagram.first) < 0)
+		if (distance(merge, item->datagram.first, least->datagram.first, 0) < 0)
 			least = item;
 	}
 	return &least->datagram;
@@ -195,7 +251,7 @@ static void switch_over(struct merge *merge, uint64_t now_ns)
 	merge_window_give_up(window, window->end);
 	merge_window_close(window, window->end, false);
 	memcpy(former->sender, merge->sender, sizeof(merge->sender));
-	former->end = end_number(merge);
+	former->end = number_of(merge, window->end);
 	former->until_ns = now_ns + 2 * window->options.skew_ns;
 	begin(merge, lowest(merge), now_ns);
 	merge->candidate.first = NULL;
@@ -203,9 +259,9 @@ static void switch_over(struct merge *merge, uint64_t now_ns)
 	while (item) {
 		struct merge_item *following = item->following;
 
-		item->position = window->end +
-				 (uint64_t)distance(merge, item->datagram.first, end_number(merge));
-		merge_window_accept(window, item);
+		item->position = window->end + (uint64_t)distance(merge, item->datagram.first,
+								  number_of(merge, window->end), 0);
+		accept(merge, item);
 		item = following;
 	}
 }
@@ -213,7 +269,6 @@ static void switch_over(struct merge *merge, uint64_t now_ns)
 /* The stream has jumped: the candidates belong to it. */
 static void jump(struct merge *merge, uint64_t now_ns)
 {
-	struct merge_window *window = &merge->window;
 	struct merge_item *item = merge->candidate.first;
 
 	merge->candidate.first = NULL;
@@ -221,9 +276,7 @@ static void jump(struct merge *merge, uint64_t now_ns)
 	while (item) {
 		struct merge_item *following = item->following;
 
-		item->position = window->end +
-				 (uint64_t)distance(merge, item->datagram.first, end_number(merge));
-		if (merge_window_accept(window, item))
+		if (accept(merge, item))
 			merge->last_new_ns = now_ns;
 		item = following;
 	}
@@ -331,6 +384,7 @@ static void move_marks(struct merge *merge, uint64_t now_ns)
 
 	if (now_ns - merge->mark_ns >= skew_ns) {
 		merge_window_close(window, merge->mark, true);
+		merge_window_shrink(window);
 		merge->mark = window->end;
 		merge->mark_ns = now_ns;
 	}
@@ -373,7 +427,7 @@ uint64_t merge_deadline(const struct merge *merge)
 /* One of the stream that runs. */
 static void go_on(struct merge *merge, struct merge_item *item)
 {
-	if (merge_window_accept(&merge->window, item)) {
+	if (accept(merge, item)) {
 		merge->last_new_ns = item->arrived_ns;
 		merge->candidate.overtaken = true;
 		merge->suspect.evidence = 0;
@@ -405,6 +459,11 @@ void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side
 		merge_window_decide(&merge->window, item, MERGE_LATE);
 	else
 		propose(merge, item, as);
+}
+
+void merge_skip(struct merge *merge, unsigned int side, uint32_t dropped)
+{
+	merge->sides[side].dropped += dropped;
 }
 
 struct merge_item *merge_take(struct merge *merge)

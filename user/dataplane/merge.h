@@ -58,15 +58,25 @@ int merge_new(struct merge **out, const struct merge_options *options);
 /* Nothing is held: merge_flush(). Accepts NULL. */
 void merge_free(struct merge *merge);
 
-/* The time never goes back. */
+/* The time never goes back. Datagrams are offered in the order in which they arrived, as far as
+ * that is known. */
 void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side,
 		 const struct merge_datagram *datagram, uint64_t now_ns);
 void merge_advance(struct merge *merge, uint64_t now_ns);
 
-/* Give up all gaps: what is held leaves, in order. Candidates are foreign. */
+/* So many datagrams of a side were dropped before its next one is offered: its numbers are at least
+ * that much further on, which with 16 bits they do not say themselves. After more than MERGE_AHEAD
+ * of them (MERGE_AHEAD_16, if nothing of this stream has arrived by the side) its place is not
+ * known, and its datagrams are late until something new arrives by another side, or a restart if
+ * nothing does within `skew`: no number leaves again, or behind a later one. */
+void merge_skip(struct merge *merge, unsigned int side, uint32_t dropped);
+
+/* Give up all gaps: what is held leaves, in order. Candidates are decided as after `skew`: the
+ * stream continues with them, or they are foreign. Nothing is held afterwards, but what was decided
+ * has to be taken. */
 void merge_flush(struct merge *merge);
 
-/* Give up the first gap, because memory is short. */
+/* Give up the first gap, because memory is short. Candidates stay. */
 void merge_give_up(struct merge *merge);
 
 /* The next datagram that has been decided, or NULL. */

@@ -4,9 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Remembered numbers at first; more when a rate needs them. */
 #define FEWEST_NUMBERS 256
+
+/* Memory is returned if this part of it would do, so that a rate that varies does not resize it
+ * again and again. */
+#define MUCH_LARGER 8
 
 /* Times of first copies are in ticks of 1024 ns. */
 #define TICK_BITS 10
@@ -177,24 +182,41 @@ void merge_window_close(struct merge_window *window, uint64_t position, bool sid
 	}
 }
 
-/* Remember twice as many numbers. False: they are as many as may be, or there is no memory. */
+/* Remember this many numbers, a power of two. Those that are remembered fit. */
+static void resize(struct merge_window *window, uint64_t size)
+{
+	uint64_t mask = size - 1;
+
+	for (uint64_t i = window->closed; i != window->end; i++) {
+		if ((i & mask) != (i & window->mask))
+			window->numbers[i & mask] = *number_at(window, i);
+	}
+	window->mask = mask;
+	set(&window->counters.memory, size * sizeof(*window->numbers));
+}
+
+/* Remember twice as many numbers. False: they are as many as may be. */
 static bool grow(struct merge_window *window)
 {
 	uint64_t size = 2 * (window->mask + 1);
-	struct merge_number *numbers;
 
 	if (size > MERGE_MOST_NUMBERS)
 		return false;
-	numbers = malloc(size * sizeof(*numbers));
-	if (!numbers)
-		return false;
-	for (uint64_t i = window->closed; i != window->end; i++)
-		numbers[i & (size - 1)] = *number_at(window, i);
-	free(window->numbers);
-	window->numbers = numbers;
-	window->mask = size - 1;
-	set(&window->counters.memory, size * sizeof(*numbers));
+	resize(window, size);
 	return true;
+}
+
+void merge_window_shrink(struct merge_window *window)
+{
+	uint64_t before = window->mask + 1;
+	uint64_t size = before;
+
+	while (size > FEWEST_NUMBERS && window->end - window->closed <= size / MUCH_LARGER)
+		size /= 2;
+	if (size == before)
+		return;
+	resize(window, size);
+	madvise(window->numbers + size, (before - size) * sizeof(*window->numbers), MADV_DONTNEED);
 }
 
 static bool fits(const struct merge_window *window, uint64_t end)
@@ -202,30 +224,34 @@ static bool fits(const struct merge_window *window, uint64_t end)
 	return end - window->closed <= window->mask + 1;
 }
 
-/* Remember the numbers up to `end`; if they are too many, those at the other end are given up.
- * False: there is no memory. */
-static bool extend(struct merge_window *window, uint64_t end)
+/* The numbers up to a position are not remembered: those behind the window are missing, and it
+ * begins there. */
+static void move_on(struct merge_window *window, uint64_t position)
+{
+	uint64_t known = merge_is_ahead(position, window->end) ? window->end : position;
+
+	if (window->options.ordered && merge_is_ahead(known, window->next)) {
+		counter_add(&window->counters.forced, 1);
+		merge_window_give_up(window, known);
+	}
+	merge_window_close(window, known, true);
+	if (known == position)
+		return;
+	counter_add(&window->counters.missing, position - known);
+	window->closed = window->next = window->end = position;
+}
+
+/* Remember the numbers up to `end`; if they are too many, those at the other end are given up. */
+static void extend(struct merge_window *window, uint64_t end)
 {
 	if (!merge_is_ahead(end, window->end))
-		return true;
+		return;
 	while (!fits(window, end) && grow(window))
 		;
-	if (!fits(window, end)) {
-		uint64_t least = end - window->mask - 1;
-
-		if (merge_is_ahead(least, window->end))
-			least = window->end;
-		if (window->options.ordered && merge_is_ahead(least, window->next)) {
-			counter_add(&window->counters.forced, 1);
-			merge_window_give_up(window, least);
-		}
-		merge_window_close(window, least, true);
-	}
 	if (!fits(window, end))
-		return false;
+		move_on(window, end - window->mask - 1);
 	for (; window->end != end; window->end++)
 		*number_at(window, window->end) = (struct merge_number){0};
-	return true;
 }
 
 /* ---- arrivals ---- */
@@ -299,8 +325,8 @@ static void accept_heartbeat(struct merge_window *window, struct merge_item *ite
 {
 	bool ordered = window->options.ordered;
 
-	if (!extend(window, item->position) ||
-	    merge_is_ahead(ordered ? window->next : window->closed, item->position)) {
+	extend(window, item->position);
+	if (merge_is_ahead(ordered ? window->next : window->closed, item->position)) {
 		merge_window_decide(window, item, MERGE_LATE);
 	} else if (heartbeat_has_left(window, item)) {
 		merge_window_decide(window, item, MERGE_DUPLICATE);
@@ -378,10 +404,7 @@ bool merge_window_accept(struct merge_window *window, struct merge_item *item)
 		accept_heartbeat(window, item);
 		return false;
 	}
-	if (!extend(window, end_of(item))) {
-		merge_window_decide(window, item, MERGE_LATE);
-		return false;
-	}
+	extend(window, end_of(item));
 	note_arrival(window, item);
 	return window->options.ordered ? accept_ordered(window, item)
 				       : accept_unordered(window, item);
@@ -399,8 +422,11 @@ int merge_window_init(struct merge_window *window, const struct merge_options *o
 {
 	memset(window, 0, sizeof(*window));
 	window->options = *options;
-	window->numbers = malloc(FEWEST_NUMBERS * sizeof(*window->numbers));
-	if (!window->numbers)
+	/* Untouched pages cost nothing. */
+	window->numbers =
+		mmap(NULL, MERGE_MOST_NUMBERS * sizeof(*window->numbers), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (window->numbers == MAP_FAILED)
 		return -ENOMEM;
 	window->mask = FEWEST_NUMBERS - 1;
 	window->decided_end = &window->decided;
@@ -411,5 +437,5 @@ int merge_window_init(struct merge_window *window, const struct merge_options *o
 
 void merge_window_destroy(struct merge_window *window)
 {
-	free(window->numbers);
+	munmap(window->numbers, MERGE_MOST_NUMBERS * sizeof(*window->numbers));
 }

@@ -61,7 +61,7 @@ void merge_window_begin(struct merge_window *window);
 void merge_window_decide(struct merge_window *window, struct merge_item *item,
 			 enum merge_verdict verdict);
 
-/* A datagram with its position, which is at most MERGE_AHEAD ahead. True: a number of it is new. */
+/* A datagram with its position. True: a number of it is new. */
 bool merge_window_accept(struct merge_window *window, struct merge_item *item);
 
 /* Give up the gaps in front of a position, or the first one because too much is held. */
@@ -71,5 +71,8 @@ void merge_window_give_up_first(struct merge_window *window);
 /* Forget the numbers before a position, which have been decided, and count what is missing;
  * `sides`: also by each side. */
 void merge_window_close(struct merge_window *window, uint64_t position, bool sides);
+
+/* Return memory if the window is much smaller than what it has grown to. A system call at most. */
+void merge_window_shrink(struct merge_window *window);
 
 #endif

@@ -12,13 +12,6 @@
 #include "base/clock.h"
 #include "base/wakeup.h"
 
-/* Datagrams of one feed before those of the next one: enough to form batches, and few compared with
- * what a side may lag. */
-#define TURN 64
-
-/* Taken slots of a feed from which on gaps are given up. */
-#define MANY_TAKEN (FEED_SLOTS / 4 * 3)
-
 /* How often the main thread looks whether the merger's thread has settled. */
 #define SETTLE_MS 1000
 
@@ -35,14 +28,16 @@ struct merger {
 	uint64_t generation;
 
 	/* The thread's own. */
-	uint64_t now_ns;
+	uint64_t now_ns;   /* when the last datagram arrived; once the feeds are empty, the time */
 	uint64_t settling; /* the generation of `wanted` that it works on, or has settled */
 	bool settled;
 	struct merged *draining; /* it may have decided something */
 	struct merged *waiting;	 /* those that hold something: a list */
 	uint64_t earliest_ns;	 /* no deadline of these is earlier */
-	unsigned int turn;	 /* the feed whose turn it is */
-	unsigned int taken;	 /* in this turn */
+	struct feed *short_of;	 /* of slots: somebody has to give up a gap; or NULL */
+	struct feed *turn;	 /* the feed that has the first datagram, or NULL */
+	uint64_t turn_until_ns;	 /* when that of another feed has arrived */
+	uint32_t turn_left;	 /* datagrams that it had when the others were looked at */
 };
 
 /* ---- feeds and slots ---- */
@@ -192,7 +187,7 @@ static bool drain(struct merger *merger, struct frame_entry *entry)
 	while (merged && (item = merge_take(merged->merge))) {
 		struct slot *slot = (struct slot *)item;
 
-		slot->undecided = false;
+		merged->undecided[slot->index / FEED_SLOTS]--;
 		if (item->verdict == MERGE_SEND) {
 			describe(slot, entry);
 			return true;
@@ -213,44 +208,105 @@ static void offer(struct merger *merger, struct feed *feed, struct slot *slot)
 	struct merge_datagram datagram;
 
 	feed->taken++;
+	if (slot->dropped)
+		merge_skip(merged->merge, slot->stream->rule.side, slot->dropped);
 	if (!merged_read(merged, slot->data + slot->udp + sizeof(struct xmc_udp), slot->length,
 			 &datagram)) {
 		drop(merger, slot, WITHHELD_NO_NUMBER);
 		return;
 	}
-	slot->undecided = true;
+	merged->undecided[feed->number]++;
 	merge_offer(merged->merge, &slot->item, slot->stream->rule.side, &datagram, merger->now_ns);
-	if (feed->taken > MANY_TAKEN)
-		merge_give_up(merged->merge);
+	if (feed->taken > FEED_MANY_TAKEN)
+		merger->short_of = feed;
 	merger->draining = merged;
 }
 
-/* Take a datagram from the feeds, in turn. False: they are empty. */
-static bool take_next(struct merger *merger)
+/* Find the feed whose first datagram is the oldest. False: they are empty. */
+static bool begin_turn(struct merger *merger)
 {
+	uint64_t first_ns = UINT64_MAX;
+
+	merger->turn = NULL;
+	merger->turn_until_ns = UINT64_MAX;
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+		const struct frame_entry *first = feed ? frame_queue_peek(&feed->queue) : NULL;
+
+		if (!first)
+			continue;
+		if (first->arrived_ns < first_ns) {
+			merger->turn_until_ns = first_ns;
+			merger->turn = feed;
+			merger->turn_left = frame_queue_seen(&feed->queue);
+			first_ns = first->arrived_ns;
+		} else if (first->arrived_ns < merger->turn_until_ns) {
+			merger->turn_until_ns = first->arrived_ns;
+		}
+	}
+	return merger->turn;
+}
+
+/* Take the datagram that has arrived first. False: the feeds are empty. */
+static bool take_first(struct merger *merger)
+{
+	const struct frame_entry *first =
+		merger->turn && merger->turn_left ? frame_queue_peek(&merger->turn->queue) : NULL;
 	struct frame_entry entry;
 
-	for (unsigned int i = 0; i <= MERGER_FEEDS; i++) {
-		struct feed *feed = feed_at(merger, merger->turn);
+	if ((!first || first->arrived_ns > merger->turn_until_ns) && !begin_turn(merger))
+		return false;
+	if (!frame_queue_take(&merger->turn->queue, &entry))
+		return false;
+	merger->turn_left--;
+	if (entry.arrived_ns > merger->now_ns)
+		merger->now_ns = entry.arrived_ns;
+	offer(merger, merger->turn, feed_slot(merger->turn, entry.frame));
+	return true;
+}
 
-		if (feed && merger->taken < TURN && frame_queue_take(&feed->queue, &entry)) {
-			if (!merger->taken++)
-				merger->now_ns = clock_ns();
-			offer(merger, feed, feed_slot(feed, entry.frame));
-			return true;
-		}
-		merger->turn = (merger->turn + 1) % MERGER_FEEDS;
-		merger->taken = 0;
-	}
-	merger->now_ns = clock_ns();
+/* False: nothing has arrived until now. */
+static bool take_next(struct merger *merger)
+{
+	uint64_t now_ns;
+
+	if (take_first(merger))
+		return true;
+	/* Before the second look, so that what arrives after it is not older. */
+	now_ns = clock_ns();
+	if (take_first(merger))
+		return true;
+	merger->now_ns = now_ns;
 	return false;
+}
+
+/* Slots are short: the rule that holds most of the feed's gives up a gap. False: they are not. */
+static bool relieve(struct merger *merger)
+{
+	const struct feed *feed = merger->short_of;
+	struct merged *most = NULL;
+
+	merger->short_of = NULL;
+	if (!feed)
+		return false;
+	for (struct merged *merged = merger->waiting; merged; merged = merged->next_waiting) {
+		if (!most || merged->undecided[feed->number] > most->undecided[feed->number])
+			most = merged;
+	}
+	if (!most || !most->undecided[feed->number])
+		return false;
+	merge_give_up(most->merge);
+	merger->draining = most;
+	return true;
 }
 
 /* ---- settling ---- */
 
-/* Note how far each feed was filled when the main thread asked. */
+/* Note how far each feed was filled when the main thread asked. From now on no feed is used that
+ * was removed. */
 static void begin_settling(struct merger *merger, uint64_t wanted)
 {
+	merger->turn = NULL;
 	merger->settling = wanted;
 	merger->settled = false;
 	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
@@ -272,16 +328,14 @@ static bool reached(const struct merger *merger)
 	return true;
 }
 
-/* A rule of which the feed still has a datagram that waits, or NULL. */
-static struct merged *find_undecided(const struct feed *feed)
+/* A rule that holds a datagram of the feed, or NULL. */
+static struct merged *find_undecided(const struct merger *merger, const struct feed *feed)
 {
-	for (uint32_t i = 0; feed->taken && i < FEED_SLOTS; i++) {
-		const struct slot *slot = feed_slot(feed, i);
+	struct merged *merged = merger->waiting;
 
-		if (slot->undecided)
-			return slot->merged;
-	}
-	return NULL;
+	while (merged && !merged->undecided[feed->number])
+		merged = merged->next_waiting;
+	return merged;
 }
 
 /* True: something was flushed, or *entry is the marker: all is settled once nothing is in flight.
@@ -296,7 +350,7 @@ static bool settle(struct merger *merger, struct frame_entry *entry, bool *marke
 	if (merger->settled || !reached(merger))
 		return false;
 	if (merger->settle_feed)
-		merged = find_undecided(merger->settle_feed);
+		merged = find_undecided(merger, merger->settle_feed);
 	if (!merged && merger->settle_merged) {
 		merged = merger->settle_merged;
 		merger->settle_merged = NULL;
@@ -323,7 +377,7 @@ bool merger_take(struct merger *merger, struct frame_entry *entry)
 	for (;;) {
 		if (drain(merger, entry))
 			return true;
-		if (expire(merger))
+		if (relieve(merger) || expire(merger))
 			continue;
 		if (settle(merger, entry, &marked)) {
 			if (marked)
@@ -471,102 +525,4 @@ uint32_t merger_queued(const struct merger *merger)
 		sum += feed ? frame_queue_length(&feed->queue) : 0;
 	}
 	return sum;
-}
-
-/* ---- rules that merge ---- */
-
-static struct rule_merging describe_rule(const struct rule *rule)
-{
-	return (struct rule_merging){
-		.by = (enum rule_merge)rule->merge,
-		.offset = rule->merge_offset,
-		.bits = rule->merge == MERGE_RTP      ? 16
-			: rule->merge == MERGE_MOLD64 ? 64
-						      : rule->merge_bits,
-		.unordered = rule->unordered,
-		.skew_ms = rule_skew_ms(rule),
-		.nr_sides = rule->nr_sides,
-	};
-}
-
-struct merged *merged_new(struct merger *merger, const struct rule *rule)
-{
-	struct merged *merged = calloc(1, sizeof(*merged));
-	struct merge_options options;
-
-	if (!merged)
-		return NULL;
-	merged->merger = merger;
-	merged->references = 1;
-	merged->as = describe_rule(rule);
-	options = (struct merge_options){
-		.nr_sides = rule->nr_sides,
-		.bits = merged->as.bits,
-		.ordered = !rule->unordered,
-		.skew_ns = merged->as.skew_ms * NS_PER_MS,
-		.most_held = MANY_TAKEN,
-	};
-	if (!merge_new(&merged->merge, &options))
-		return merged;
-	free(merged);
-	return NULL;
-}
-
-struct merged *merged_hold(struct merged *merged)
-{
-	if (merged)
-		merged->references++;
-	return merged;
-}
-
-void merged_put(struct merged *merged)
-{
-	if (!merged || --merged->references)
-		return;
-	if (!merger_settle(merged->merger, merged, NULL))
-		return;
-	merge_free(merged->merge);
-	free(merged);
-}
-
-bool merged_fits(const struct merged *merged, const struct rule *rule)
-{
-	const struct rule_merging as = describe_rule(rule);
-
-	return merged->as.by == as.by && merged->as.offset == as.offset &&
-	       merged->as.bits == as.bits && merged->as.unordered == as.unordered &&
-	       merged->as.skew_ms == as.skew_ms && merged->as.nr_sides == as.nr_sides;
-}
-
-/* The stream is about to be closed. It is the side's newest one and replaced by the one before it,
- * which may live on because a change was rolled back; or a newer one must not fall back to it. */
-static bool leave(struct stream *stream)
-{
-	struct merged *merged = stream->merged;
-	_Atomic(struct stream *) *newest = &merged->streams[stream->rule.side];
-	struct stream *newer = atomic_load(newest);
-
-	if (newer == stream)
-		atomic_store(newest, stream->merged_before);
-	for (; newer; newer = newer->merged_before) {
-		if (newer->merged_before == stream)
-			newer->merged_before = stream->merged_before;
-	}
-	if (!merger_settle(merged->merger, merged, NULL))
-		return false;
-	merged_put(merged);
-	return true;
-}
-
-void merged_join(struct merged *merged, struct stream *stream)
-{
-	stream->merged = merged_hold(merged);
-	stream->leave = leave;
-	stream->merged_before = atomic_load(&merged->streams[stream->rule.side]);
-	atomic_store(&merged->streams[stream->rule.side], stream);
-}
-
-const struct merge_counters *merged_counters(const struct merged *merged)
-{
-	return merge_counters(merged->merge);
 }

@@ -10,10 +10,15 @@
  *                                         ▲                                        │
  *                                         └─────────── slots that are done ────────┘
  *
+ * What has arrived first in any feed is decided first, and the time of the merge is that of the
+ * arrival. So a thread that is behind decides as one that is not: it gives up no gap that a datagram
+ * in a feed fills, and takes no old number for a new one.
+ *
  * A feed belongs to one worker: slots for datagrams, a frame queue with the filled ones, and a ring
  * of the free ones back. A datagram is copied with its headers, and its frame returns to the fill
  * ring at once, so what is held behind a gap starves no other rule. A feed without a free slot is a
- * counted drop. If most of the slots of a feed are taken, gaps are given up early.
+ * counted drop, of which the merge knows (merge_skip()). If most of the slots of a feed are taken,
+ * the rule that holds most of them gives up gaps early.
  *
  * The thread runs the same loop as the egress thread of a worker (egress.h), which takes what the
  * merge has decided instead of a frame queue, and sleeps until the deadline of a gap if there is
@@ -36,7 +41,6 @@
 #include "dataplane/merged.h"
 #include "dataplane/stream.h"
 
-#define MERGER_FEEDS 64
 #define MERGER_SLOTS (MERGER_FEEDS * FEED_SLOTS)
 
 struct merger;
@@ -68,22 +72,6 @@ bool merger_runs(const struct merger *merger);
  * holds has left, and nothing is in flight. Accepts a merger that does not run. False: the thread
  * is stuck, so nothing that it may still use must be freed, and the process can only end. */
 bool merger_settle(struct merger *merger, struct merged *merged, struct feed *feed);
-
-/* ---- a rule that merges; main thread ---- */
-
-/* One reference. NULL: no memory. */
-struct merged *merged_new(struct merger *merger, const struct rule *rule);
-struct merged *merged_hold(struct merged *merged);
-void merged_put(struct merged *merged); /* accepts NULL; see merger_settle() */
-
-/* Is this what the rule asks for, so that it can go on with it? */
-bool merged_fits(const struct merged *merged, const struct rule *rule);
-
-/* The stream is that of a side, until it is closed. Before any thread uses the stream. */
-void merged_join(struct merged *merged, struct stream *stream);
-
-/* Any thread. */
-const struct merge_counters *merged_counters(const struct merged *merged);
 
 /* ---- feeds ---- */
 

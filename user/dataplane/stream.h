@@ -89,6 +89,8 @@ struct stream_shard {
 	alignas(CACHE_LINE) counter_t received;
 	counter_t received_bytes;  /* UDP payload */
 	_Atomic uint32_t sequence; /* the last number, if the rule has one */
+	uint32_t unmerged;	   /* datagrams that no slot was free for, since the last one that
+				      was merged (feed.h); of the ingress thread */
 };
 
 struct merged;

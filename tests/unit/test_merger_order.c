@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The merger under load, with a clock of the test: random schedules of two sides with losses, in
+ * which its thread pauses until the feeds overflow, again and again. What found a slot leaves once
+ * and in order. If a pause drops so many numbers that they wrap unseen, some of it does not leave,
+ * but none leaves again, or behind a later one. And who gives up gaps when slots are short.
+ */
+#include "watchdog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static uint64_t test_now_ns;
+
+static uint64_t test_clock_ns(void)
+{
+	return test_now_ns;
+}
+
+/* For its static functions, with the clock above. */
+#define clock_ns test_clock_ns
+#include "dataplane/merger.c"
+#undef clock_ns
+
+#define MS	    (NS_PER_SECOND / 1000)
+#define SIDES	    2
+#define MOST_LAG    10000
+#define MOST_NUMBER 400000
+#define HEADERS	    (sizeof(struct xmc_ipv4) + sizeof(struct xmc_udp))
+#define PAYLOAD	    20 /* an RTP header, and the number without wraps */
+
+static counter_t unused, withheld;
+static struct merger *merger;
+static struct feed *feeds[SIDES];
+static struct output outputs[1];
+static struct output_shard output_shards[1];
+
+/* ---- packets ---- */
+
+static void write_rtp(uint8_t *payload, uint64_t number)
+{
+	memset(payload, 0, PAYLOAD);
+	payload[0] = 0x80;
+	payload[2] = (uint8_t)(number >> 8);
+	payload[3] = (uint8_t)number;
+	memcpy(payload + 12, &number, sizeof(number));
+}
+
+/* A datagram arrives now. False: the feed is full. */
+static bool arrive(unsigned int side, struct stream *stream, uint64_t number, uint32_t *dropped)
+{
+	uint8_t frame[HEADERS + PAYLOAD] = {};
+	const struct iovec part = {frame, sizeof(frame)};
+	const struct frame_entry entry = {
+		.stream = stream,
+		.udp = sizeof(struct xmc_ipv4),
+		.length = PAYLOAD,
+	};
+
+	write_rtp(frame + HEADERS, number);
+	if (!feed_push(feeds[side], &entry, test_now_ns, *dropped, frame, &part, 1)) {
+		++*dropped;
+		return false;
+	}
+	*dropped = 0;
+	return feed_publish(feeds[side]) == 0;
+}
+
+/* The next one that leaves. False: none does. */
+static bool leave(struct stream **stream, uint64_t *number)
+{
+	struct frame_entry entry;
+	struct slot *slot;
+
+	if (!merger_take(merger, &entry))
+		return false;
+	assert_int_equal(entry.kind, FRAME_DATA);
+	slot = slot_at(merger, entry.frame);
+	*stream = slot->stream;
+	memcpy(number, slot->data + slot->udp + sizeof(struct xmc_udp) + 12, sizeof(*number));
+	merger_return(merger, &entry.frame, 1);
+	return true;
+}
+
+/* ---- a merger without a thread ---- */
+
+struct film {
+	struct merged *merged;
+	struct stream streams[SIDES];
+};
+
+static void open_merger(void)
+{
+	const struct merger_thread_side thread = {
+		.wakeup_fd = -1,
+		.unused = &unused,
+		.withheld = &withheld,
+	};
+
+	test_now_ns = NS_PER_SECOND;
+	merger = calloc(1, sizeof(*merger));
+	assert_non_null(merger);
+	merger->settled = true;
+	merger->earliest_ns = UINT64_MAX;
+	for (unsigned int i = 0; i < SIDES; i++) {
+		feeds[i] = merger_add_feed(merger, HEADERS + PAYLOAD);
+		assert_non_null(feeds[i]);
+		/* There is nobody to be woken. */
+		atomic_store(&feeds[i]->queue.sleeping, false);
+	}
+	merger->thread = thread;
+}
+
+static void close_merger(void)
+{
+	for (unsigned int i = 0; i < SIDES; i++) {
+		assert_int_equal(feeds[i]->taken, 0);
+		merger_remove_feed(merger, feeds[i]);
+	}
+	free(merger);
+}
+
+static void open_film(struct film *film, uint32_t skew_ms)
+{
+	static struct rule_side sides[SIDES];
+	const struct rule rule = {
+		.merge = MERGE_RTP,
+		.nr_sides = SIDES,
+		.sides = sides,
+		.skew_ms = skew_ms,
+	};
+
+	memset(film, 0, sizeof(*film));
+	film->merged = merged_new(merger, &rule);
+	assert_non_null(film->merged);
+	outputs[0].shards = output_shards;
+	for (unsigned int i = 0; i < SIDES; i++) {
+		film->streams[i].rule.side = i;
+		film->streams[i].merged = film->merged;
+		film->streams[i].outputs = outputs;
+		film->streams[i].nr_outputs = 1;
+		film->streams[i].nr_shards = 1;
+	}
+}
+
+static uint64_t count_lost(const struct film *film)
+{
+	const struct merge_counters *counters = merged_counters(film->merged);
+
+	return counter_read(&counters->sides[0].late) + counter_read(&counters->sides[1].late) +
+	       counter_read(&counters->sides[0].foreign) +
+	       counter_read(&counters->sides[1].foreign);
+}
+
+/* ---- overload ---- */
+
+static uint64_t random_state;
+
+static uint32_t draw(uint32_t below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)((random_state >> 20) % below);
+}
+
+struct overload {
+	struct film film;
+	uint32_t step_ns; /* between numbers */
+	uint32_t loss[SIDES];
+	uint32_t lag[SIDES]; /* in numbers */
+	uint32_t dropped[SIDES];
+	uint32_t pace;	  /* most datagrams that leave for each number; 0: the thread pauses */
+	uint32_t longest; /* pause, in numbers */
+	uint32_t most;	  /* datagrams that are dropped in a row before a pause ends */
+	uint64_t change_at;
+	uint8_t accepted[MOST_NUMBER]; /* it has found a slot */
+	uint64_t next;		       /* no number before it may leave */
+	uint64_t left;
+	uint64_t expected; /* found a slot by a side */
+};
+
+static void send_number(struct overload *overload, unsigned int side, uint64_t number)
+{
+	/* The first one is the stream's beginning. */
+	if (number && draw(100) < overload->loss[side])
+		return;
+	if (arrive(side, &overload->film.streams[side], number, &overload->dropped[side]))
+		overload->accepted[number] = 1;
+}
+
+/* Repeated or reordered: never. */
+static void take_some(struct overload *overload, uint32_t most)
+{
+	struct stream *stream;
+	uint64_t number;
+
+	while (most-- && leave(&stream, &number)) {
+		assert_true(number >= overload->next);
+		overload->next = number + 1;
+		overload->left++;
+	}
+}
+
+static void run_overload(struct overload *overload, uint64_t seed, uint32_t longest, uint32_t most)
+{
+	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	memset(overload, 0, sizeof(*overload));
+	overload->longest = longest;
+	overload->most = most;
+	open_merger();
+	open_film(&overload->film, 50);
+	overload->step_ns = 1000 + draw(2000);
+	for (unsigned int side = 0; side < SIDES; side++)
+		overload->loss[side] = draw(31);
+	overload->lag[draw(SIDES)] = draw(MOST_LAG);
+	for (uint64_t i = 0; i < MOST_NUMBER + MOST_LAG; i++) {
+		test_now_ns += overload->step_ns;
+		for (unsigned int side = 0; side < SIDES; side++) {
+			if (i >= overload->lag[side] && i - overload->lag[side] < MOST_NUMBER)
+				send_number(overload, side, i - overload->lag[side]);
+		}
+		if (i == overload->change_at) {
+			overload->pace = overload->pace ? 0 : 1 + draw(4);
+			overload->change_at += 1 + draw(overload->longest);
+		}
+		if (overload->dropped[0] > overload->most || overload->dropped[1] > overload->most)
+			overload->pace = 4;
+		take_some(overload, overload->pace);
+	}
+	take_some(overload, UINT32_MAX);
+	test_now_ns += NS_PER_SECOND;
+	take_some(overload, UINT32_MAX);
+	for (unsigned int i = 0; i < MOST_NUMBER; i++)
+		overload->expected += overload->accepted[i];
+	merged_put(overload->film.merged);
+	close_merger();
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void run_overloads(uint32_t longest, uint32_t most, uint64_t *left, uint64_t *expected)
+{
+	static struct overload overload;
+	uint64_t seed = from_environment("XMCAST_SEED", 1);
+
+	*left = *expected = 0;
+	for (uint64_t n = from_environment("XMCAST_OVERLOADS", 8); n; n--) {
+		run_overload(&overload, seed++, longest, most);
+		*left += overload.left;
+		*expected += overload.expected;
+	}
+	print_message("%llu of %llu left\n", (unsigned long long)*left,
+		      (unsigned long long)*expected);
+}
+
+/* At most MERGE_AHEAD datagrams in a row are dropped, so everything else leaves. */
+static void test_overload(void **state)
+{
+	uint64_t left, expected;
+
+	watchdog_start("overload");
+	run_overloads(FEED_SLOTS + MERGE_AHEAD, MERGE_AHEAD - 2000, &left, &expected);
+	assert_int_equal(left, expected);
+	watchdog_stop();
+}
+
+/* Far more than a wrap. */
+static void test_long_overload(void **state)
+{
+	uint64_t left, expected;
+
+	watchdog_start("long overload");
+	run_overloads(250000, UINT32_MAX, &left, &expected);
+	assert_in_range(left, expected * 9 / 10, expected);
+	watchdog_stop();
+}
+
+/* ---- gaps ---- */
+
+/* The thread was not scheduled for longer than `skew`: what has arrived in time fills the gap. */
+static void test_pause(void **state)
+{
+	uint32_t dropped = 0;
+	struct stream *stream;
+	struct film film;
+	uint64_t number;
+
+	open_merger();
+	open_film(&film, 50);
+	arrive(0, &film.streams[0], 1, &dropped);
+	arrive(0, &film.streams[0], 3, &dropped);
+	assert_true(leave(&stream, &number) && number == 1);
+	assert_false(leave(&stream, &number));
+	test_now_ns += 49 * MS;
+	arrive(1, &film.streams[1], 2, &dropped);
+	test_now_ns += 500 * MS;
+	assert_true(leave(&stream, &number) && number == 2);
+	assert_true(leave(&stream, &number) && number == 3);
+	/* What has not is late. */
+	arrive(0, &film.streams[0], 5, &dropped);
+	test_now_ns += 51 * MS;
+	arrive(1, &film.streams[1], 4, &dropped);
+	assert_true(leave(&stream, &number) && number == 5);
+	assert_false(leave(&stream, &number));
+	assert_int_equal(count_lost(&film), 1);
+	merged_put(film.merged);
+	close_merger();
+}
+
+/* Slots are short: the rule that holds most of them gives up gaps, not the one that asks for more.
+ */
+static void test_fairness(void **state)
+{
+	const unsigned int many = FEED_MANY_TAKEN - 2000;
+	struct film large, small;
+	uint32_t dropped = 0;
+	struct stream *stream;
+	uint64_t number;
+
+	open_merger();
+	open_film(&large, 500);
+	open_film(&small, 500);
+	/* Each second number is missing. */
+	for (uint64_t i = 0; i < many; i++) {
+		arrive(0, &large.streams[0], 2 * i, &dropped);
+		leave(&stream, &number);
+	}
+	for (uint64_t i = 0; i < 4000; i++) {
+		arrive(0, &small.streams[0], 2 * i, &dropped);
+		while (leave(&stream, &number))
+			assert_true(!i || stream == &large.streams[0]);
+	}
+	assert_int_equal(dropped, 0);
+	assert_int_equal(counter_read(&merged_counters(small.merged)->held), 3999);
+	assert_int_equal(counter_read(&merged_counters(small.merged)->forced), 0);
+	assert_true(counter_read(&merged_counters(large.merged)->forced) >= 1998);
+	test_now_ns += NS_PER_SECOND;
+	while (leave(&stream, &number))
+		;
+	merged_put(large.merged);
+	merged_put(small.merged);
+	close_merger();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overload),
+		cmocka_unit_test(test_long_overload),
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_fairness),
+	};
+
+	return cmocka_run_group_tests_name("merger_order", tests, NULL, NULL);
+}
