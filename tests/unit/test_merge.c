@@ -479,6 +479,48 @@ static void test_fast_wraps(void **state)
 	assert_int_equal(counter_read(&counters->sides[0].most_lag_ns), 0);
 }
 
+/* Another process goes on: nothing that has left leaves again, also at a wrap. */
+static void test_resumed(void **state)
+{
+	struct merge_place place;
+
+	begin(16, true);
+	assert_false(merge_place(merge, &place));
+	run(7, 65530, 65536, MS);
+	offer(0, 7, 0, 1);
+	expect(0, MERGE_SEND);
+	assert_true(merge_place(merge, &place));
+	end(state);
+	begin(16, true);
+	now_ns += NS_PER_SECOND;
+	merge_resume(merge, &place, now_ns);
+	offer(1, 7, 65535, 1);
+	expect(65535, MERGE_LATE);
+	offer(1, 7, 0, 1);
+	expect(0, MERGE_LATE);
+	offer(0, 7, 2, 1);
+	expect_nothing();
+	offer(1, 7, 1, 1);
+	expect(1, MERGE_SEND);
+	expect(2, MERGE_SEND);
+	offer(1, 7, 2, 1);
+	expect(2, MERGE_DUPLICATE);
+	/* While it was away, the stream has wrapped, or begun again. */
+	end(state);
+	begin(16, true);
+	merge_resume(merge, &place, now_ns);
+	offer(0, 7, 40000, 1);
+	expect(40000, MERGE_LATE);
+	pass(SKEW + 1);
+	offer(0, 7, 40001, 1);
+	offer(0, 7, 40002, 1);
+	expect_nothing();
+	offer(0, 7, 40003, 1);
+	expect(40001, MERGE_SEND);
+	expect(40002, MERGE_SEND);
+	expect(40003, MERGE_SEND);
+}
+
 #define CASE(name) cmocka_unit_test_teardown(name, end)
 
 int main(void)
@@ -503,6 +545,7 @@ int main(void)
 		CASE(test_memory_is_bounded),
 		CASE(test_memory_is_short),
 		CASE(test_fast_wraps),
+		CASE(test_resumed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

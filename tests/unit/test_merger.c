@@ -10,6 +10,7 @@
 /* For its static functions. */
 #include "dataplane/merger.c"
 
+#include "dataplane/merger_rules.h"
 #include "dataplane/merger_thread.h"
 
 #define FRAMES 256

@@ -2,8 +2,8 @@
 /*
  * The merger under load, with a clock of the test: random schedules of two sides with losses, in
  * which its thread pauses until the feeds overflow, again and again. What found a slot leaves once
- * and in order. If a pause drops so many numbers that they wrap unseen, some of it does not leave,
- * but none leaves again, or behind a later one. And who gives up gaps when slots are short.
+ * and in order. If numbers wrap unseen during a pause, some of it does not leave, but none leaves
+ * again, or behind a later one. And who gives up gaps when slots are short.
  */
 #include "watchdog.h"
 
@@ -23,6 +23,8 @@ static uint64_t test_clock_ns(void)
 #define clock_ns test_clock_ns
 #include "dataplane/merger.c"
 #undef clock_ns
+
+#include "dataplane/merger_rules.h"
 
 #define MS	    (NS_PER_SECOND / 1000)
 #define SIDES	    2

@@ -15,6 +15,7 @@
 #undef merger_take
 
 #include "base/log.h"
+#include "dataplane/merger_rules.h"
 #include "dataplane/merger_thread.h"
 
 #define PATIENCE 2 /* seconds */

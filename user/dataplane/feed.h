@@ -19,7 +19,7 @@
 
 #define FEED_SLOTS 16384
 
-/* From so many taken ones on gaps are given up. */
+/* If more slots than these are taken, gaps are given up. */
 #define FEED_MANY_TAKEN (FEED_SLOTS / 4 * 3)
 
 struct merged;

@@ -466,6 +466,28 @@ void merge_skip(struct merge *merge, unsigned int side, uint32_t dropped)
 	merge->sides[side].dropped += dropped;
 }
 
+bool merge_place(const struct merge *merge, struct merge_place *place)
+{
+	if (!merge->running)
+		return false;
+	memcpy(place->sender, merge->sender, sizeof(place->sender));
+	place->next = number_of(merge, merge->window.end);
+	return true;
+}
+
+void merge_resume(struct merge *merge, const struct merge_place *place, uint64_t now_ns)
+{
+	const struct merge_datagram datagram = {
+		.sender = {place->sender[0], place->sender[1]},
+		.first = place->next,
+	};
+
+	begin(merge, &datagram, now_ns);
+	/* If only older numbers arrive for `skew`, the stream has wrapped or begun again meanwhile.
+	 */
+	merge->last_new_ns = now_ns - (MERGE_STALE - 1) * merge->window.options.skew_ns;
+}
+
 struct merge_item *merge_take(struct merge *merge)
 {
 	struct merge_window *window = &merge->window;

@@ -40,31 +40,6 @@ struct merged {
 	uint32_t undecided[MERGER_FEEDS]; /* slots of each feed that it holds */
 };
 
-/* ---- main thread ---- */
-
-/* One reference. NULL: no memory. */
-struct merged *merged_new(struct merger *merger, const struct rule *rule);
-struct merged *merged_hold(struct merged *merged);
-
-/* Accepts NULL. The last one waits until the merger has settled (merger_settle()), and frees
- * nothing if its thread is stuck. */
-void merged_put(struct merged *merged);
-
-/* Is this what the rule asks for, so that it can go on with it? */
-bool merged_fits(const struct merged *merged, const struct rule *rule);
-
-/* The stream is the newest one of its side until it is closed, and holds a reference. Call it after
- * stream_open(), and before a ruleset with the stream is given to any thread: workers and merger
- * read stream->merged without a lock. The streams of a side may be closed in any order; the newest
- * one that is left is the side's. */
-void merged_join(struct merged *merged, struct stream *stream);
-
-/* ---- any thread ---- */
-
-const struct merge_counters *merged_counters(const struct merged *merged);
-
-/* ---- the merger's thread ---- */
-
 /* The numbers of a datagram. False: it has none that can be read. */
 bool merged_read(const struct merged *merged, const uint8_t *payload, uint32_t length,
 		 struct merge_datagram *datagram);

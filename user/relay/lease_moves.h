@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Leases, and the numbers at which their streams pass from one host to another, from one process to
- * the next. Main thread. */
+/* From one process to the next: leases, the numbers at which their streams pass from one host to
+ * another, and the next numbers of streams that are merged, once this process has paused. Main
+ * thread. */
 #ifndef XMCAST_RELAY_LEASE_MOVES_H
 #define XMCAST_RELAY_LEASE_MOVES_H
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "dataplane/output_socket.h"
-#include "dataplane/merger.h"
+#include "dataplane/merger_rules.h"
 #include "dataplane/stream.h"
 #include "relay/cuts.h"
 #include "relay/leases.h"

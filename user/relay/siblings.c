@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "dataplane/merger_rules.h"
 #include "dataplane/merger_thread.h"
 
 /* ---- what a merging has counted ---- */
