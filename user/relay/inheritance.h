@@ -20,16 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "membership/membership.h"
-#include "links/ethtool_features.h"
-#include "dataplane/xsk.h"
+#include "relay/manifest.h"
 #include "relay/reason.h"
-#include "rules/config.h"
-#include "steering/steer.h"
-#include "steering/transmits.h"
-
-/* The version of the manifest (hand_over.h): raised when a successor must not read an older one. */
-#define HAND_OVER_FORMAT 1
 
 struct inheritance;
 struct stream;
@@ -121,11 +113,7 @@ bool inheritance_rule(const struct inheritance *inheritance, const char *name, u
 /* What counts packets on the kernel path. NULL: nothing. */
 const struct transmits_adoption *inheritance_transmits(const struct inheritance *inheritance);
 
-/* Features of devices that it had switched off (relay/offloads.h). */
-struct inherited_offload {
-	int ifindex;
-	enum ethtool_feature feature;
-};
+/* Features of devices that it had switched off, and their *count. */
 const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,
 						     unsigned int *count);
 
