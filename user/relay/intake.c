@@ -105,166 +105,13 @@ void intake_update(struct intake *intake)
 
 /* ---- line-ups ---- */
 
-static void lineup_free(struct lineup *lineup)
-{
-	ruleset_free(lineup->ruleset);
-	for (unsigned int i = 0; lineup->paths && i < lineup->count; i++)
-		path_put(lineup->paths[i]);
-	free(lineup->paths);
-	free(lineup->keys);
-	lookup_free(&lineup->by_key);
-	*lineup = (struct lineup){};
-}
-
-/* Fill an empty line-up. 0; -EEXIST: two paths have the same key; -ENOMEM. On failure it is empty.
- */
-static int lineup_fill(struct lineup *lineup, const struct tagged_path *paths, unsigned int count)
-{
-	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
-	uint32_t *tags = calloc(count + 1UL, sizeof(*tags));
-	unsigned int nr_streams = 0;
-	int err = -ENOMEM;
-
-	lineup->paths = calloc(count + 1UL, sizeof(*lineup->paths));
-	lineup->keys = calloc(count + 1UL, sizeof(*lineup->keys));
-	if (streams && tags && lineup->paths && lineup->keys)
-		err = lookup_init(&lineup->by_key, count, lineup->keys, sizeof(*lineup->keys),
-				  sizeof(*lineup->keys));
-	for (unsigned int i = 0; !err && i < count; i++) {
-		struct path *path = paths[i].path;
-
-		rule_key(path->rule, &lineup->keys[i]);
-		lineup->keys[i].tags = paths[i].tags;
-		tags[nr_streams] = paths[i].tags;
-		if (path->stream)
-			streams[nr_streams++] = path->stream;
-		lineup->paths[i] = path_hold(path);
-		lineup->count++;
-		if (lookup_add(&lineup->by_key, i) != LOOKUP_NONE)
-			err = -EEXIST;
-	}
-	if (!err)
-		err = ruleset_new(&lineup->ruleset, streams, tags, nr_streams);
-	free(tags);
-	free(streams);
-	if (err)
-		lineup_free(lineup);
-	return err;
-}
-
-/* The path with this key, or NULL. */
-static struct path *lineup_find(const struct lineup *lineup, const struct xmc_rule_key *key)
-{
-	uint32_t i = lineup->count ? lookup_find(&lineup->by_key, key) : LOOKUP_NONE;
-
-	return i == LOOKUP_NONE ? NULL : lineup->paths[i];
-}
-
-/* The i-th path of the line-up had or shall have this key; NULL: none has. */
-static struct key_value value_of(const struct intake *intake, const struct xmc_rule_key *key,
-				 const struct path *path)
-{
-	if (!path)
-		return (struct key_value){.target = KEY_NONE};
-	return kernel_path_value(path->kernel, &intake->kernel, key->tags);
-}
-
-/* Change a key from what one path wants to what another one wants. NULL: there is no path. */
-static int change_key(const struct intake *intake, const struct xmc_rule_key *key,
-		      const struct path *from, const struct path *to)
-{
-	return kernel_side_change(&intake->kernel, key, value_of(intake, key, from),
-				  value_of(intake, key, to));
-}
-
-/* Give this line-up's keys to its paths; those that are in the XDP map belong to paths of another
- * line-up. */
-static int take_keys(const struct intake *intake, const struct lineup *lineup,
-		     const struct lineup *other, const struct path **failed)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < lineup->count; i++) {
-		const struct path *before = lineup_find(other, &lineup->keys[i]);
-
-		*failed = lineup->paths[i];
-		if (before != *failed)
-			err = change_key(intake, &lineup->keys[i], before, *failed);
-	}
-	return err;
-}
-
-/* Give this line-up's keys back to the paths of another one. Some may never have been taken, so
- * errors are ignored. */
-static void return_keys(const struct intake *intake, const struct lineup *lineup,
-			const struct lineup *other)
-{
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		const struct path *after = lineup_find(other, &lineup->keys[i]);
-
-		if (after != lineup->paths[i])
-			change_key(intake, &lineup->keys[i], lineup->paths[i], after);
-	}
-}
-
-/* Remove the keys that no path of the other line-up has. */
-static void remove_keys(const struct intake *intake, const struct lineup *lineup,
-			const struct lineup *other)
-{
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		if (!lineup_find(other, &lineup->keys[i]))
-			change_key(intake, &lineup->keys[i], lineup->paths[i], NULL);
-	}
-}
-
-static void join_all(struct intake *intake, const struct lineup *lineup)
-{
-	for (unsigned int i = 0; i < lineup->count; i++)
-		kernel_path_join(lineup->paths[i]->kernel, &intake->kernel, lineup->keys[i].tags);
-}
-
-/* The paths that only this line-up has leave the intake; no key is theirs any more. `in_use`:
- * packets that looked up their keys before may still be on their way. */
-static void leave_all(const struct intake *intake, const struct lineup *lineup,
-		      const struct lineup *other, bool in_use)
-{
-	bool wait = false;
-
-	for (unsigned int i = 0; in_use && !wait && i < lineup->count; i++)
-		wait = kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel,
-					       lineup->keys[i].tags) &&
-		       lineup_find(other, &lineup->keys[i]) != lineup->paths[i];
-	if (wait)
-		steer_wait(intake->steer);
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		struct path *path = lineup->paths[i];
-
-		if (path->kernel && lineup_find(other, &lineup->keys[i]) != path)
-			kernel_path_leave(path->kernel, &intake->kernel, lineup->keys[i].tags);
-	}
-}
-
-/* All paths leave an intake through which no packet passes. Keys go with the maps, but a forward
- * has to be without a key. */
-static void dismiss(const struct intake *intake, const struct lineup *lineup)
-{
-	const struct lineup none = {};
-
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		if (kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel,
-					    lineup->keys[i].tags))
-			change_key(intake, &lineup->keys[i], lineup->paths[i], NULL);
-	}
-	leave_all(intake, lineup, &none, false);
-}
-
 int intake_stage(struct intake *intake, const struct tagged_path *paths, unsigned int count)
 {
 	int err = lineup_fill(&intake->other, paths, count);
 
 	intake->switched = false;
 	if (!err)
-		join_all(intake, &intake->other);
+		lineup_join(&intake->other, &intake->kernel);
 	return err;
 }
 
@@ -287,14 +134,14 @@ int intake_switch(struct intake *intake)
 /* After the switch, so that no packet arrives for which the workers have no rule. */
 int intake_take_keys(struct intake *intake, const struct path **failed)
 {
-	return take_keys(intake, &intake->now, &intake->other, failed);
+	return lineup_take_keys(&intake->now, &intake->other, &intake->kernel, failed);
 }
 
 void intake_commit(struct intake *intake)
 {
 	if (intake->switched) {
-		remove_keys(intake, &intake->other, &intake->now);
-		leave_all(intake, &intake->other, &intake->now, true);
+		lineup_remove_keys(&intake->other, &intake->now, &intake->kernel);
+		lineup_leave(&intake->other, &intake->now, &intake->kernel, true);
 	}
 	intake->switched = false;
 	lineup_free(&intake->other);
@@ -306,12 +153,12 @@ int intake_revert(struct intake *intake)
 	int err = 0;
 
 	if (intake->switched) {
-		return_keys(intake, &intake->now, &intake->other);
+		lineup_return_keys(&intake->now, &intake->other, &intake->kernel);
 		err = intake_switch(intake);
 	}
 	if (err)
 		return err;
-	leave_all(intake, &intake->other, &intake->now, in_use);
+	lineup_leave(&intake->other, &intake->now, &intake->kernel, in_use);
 	lineup_free(&intake->other);
 	return 0;
 }
@@ -347,8 +194,8 @@ static void close_parts(struct intake *intake)
 	intake_close_tap(intake);
 	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
 		totals_add_steered(intake->kernel.totals, verdicts);
-	dismiss(intake, &intake->now);
-	dismiss(intake, &intake->other);
+	lineup_dismiss(&intake->now, &intake->kernel);
+	lineup_dismiss(&intake->other, &intake->kernel);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
 	if (intake->steer)
 		leases_remove_reader(intake->kernel.leases, steer_leases(intake->steer));
@@ -621,12 +468,12 @@ static int add_keys(struct intake *intake, const struct intake_means *means, cha
 	if (err)
 		return explain(why, err, "the maps of %s cannot be written", intake->name);
 	intake_describe(intake);
-	join_all(intake, &intake->now);
+	lineup_join(&intake->now, &intake->kernel);
 	if (intake->mode == IFACE_MODE_SKB)
 		err = intake_prevent_merging(intake, &intake->link, intake->mode, why);
 	if (err)
 		return err;
-	err = take_keys(intake, &intake->now, &none, &failed);
+	err = lineup_take_keys(&intake->now, &none, &intake->kernel, &failed);
 	if (err)
 		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
 	/* From one packet to the next. */

@@ -32,11 +32,10 @@
 #ifndef XMCAST_RELAY_INTAKE_H
 #define XMCAST_RELAY_INTAKE_H
 
-#include "base/lookup.h"
 #include "dataplane/worker.h"
 #include "links/below.h"
 #include "relay/ledger.h"
-#include "relay/path.h"
+#include "relay/lineup.h"
 #include "relay/ports.h"
 #include "relay/schedule.h"
 #include "steering/steer.h"
@@ -74,24 +73,8 @@ struct missing {
 	unsigned int looks;	/* with packets, and without a loss */
 };
 
-/* The rules of an intake: the ruleset of its workers, and the paths whose keys are in the XDP map.
- */
-struct lineup {
-	struct ruleset *ruleset; /* NULL: there is none */
-	unsigned int count;
-	struct path **paths;	   /* with a reference each */
-	struct xmc_rule_key *keys; /* of the paths, in parallel */
-	struct lookup by_key;	   /* finds their index by key */
-};
-
 struct offloads;
 struct tap;
-
-/* A rule for a line-up. */
-struct tagged_path {
-	struct path *path;
-	uint32_t tags; /* VLAN tags of its packets at this intake, as in struct xmc_rule_key */
-};
 
 /* A port of a running intake. Its RX queue q has slot number * XMC_MAX_QUEUES + q of the XSKMAP. */
 struct intake_port {
