@@ -5,23 +5,20 @@
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/wakeup.h"
-#include "dataplane/heartbeat.h"
 #include "dataplane/merger.h"
+#include "dataplane/thread.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for its own. */
 #define MARKERS 1
@@ -37,21 +34,12 @@ struct worker {
 	char iface[IF_NAMESIZE];
 	unsigned int rx_queue;
 
-	pthread_t ingress_thread;
-	pthread_t egress_thread;
-	int ingress_cpu; /* or -1: any */
-	int egress_cpu;
-	bool ingress_runs;
-	bool egress_runs;
-	bool adopted; /* the socket is another process's */
+	struct thread in;  /* the ingress thread */
+	struct thread out; /* the egress thread */
+	bool adopted;	   /* the socket is another process's */
 	bool resumes; /* another process, or this one before worker_pause(), has used the socket */
 	bool relays;  /* the threads use the rings, since worker_go() */
-	sem_t ready;  /* posted by a starting thread: it is ready for packets, or failed */
 	sem_t go;     /* posted once the ingress thread may use the RX ring, or has to end */
-	int ingress_result; /* 0 or why */
-	int egress_result;
-	sem_t ingress_ended;
-	sem_t egress_ended;
 	const char *engine; /* constant text */
 	atomic_bool failed;
 
@@ -61,31 +49,23 @@ struct worker {
 	struct capture_tap *tap;       /* likewise; NULL: none */
 	struct feed *feed;	       /* to the merger; NULL: nothing is merged */
 
-	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
-	struct heartbeat ingress_heartbeat;
-	struct heartbeat egress_heartbeat;
+	uint64_t stuck_after_ns;    /* a thread that is overdue for this long is stuck; 0: never */
 	struct worker_state before; /* counted by another process: worker_carry() */
 };
 
 /* Of all workers; the main thread's. */
 static const struct worker *first_stuck;
 
-static void wait_for(sem_t *semaphore)
-{
-	while (sem_wait(semaphore) && errno == EINTR)
-		;
-}
-
 static void *ingress_main(void *arg)
 {
 	struct worker *worker = arg;
 
-	worker->ingress_result = sandbox_enter(SANDBOX_INGRESS);
-	sem_post(&worker->ready);
-	wait_for(&worker->go);
-	if (!worker->ingress_result)
-		ingress_run(&worker->ingress);
-	sem_post(&worker->ingress_ended);
+	if (thread_ready(&worker->in, sandbox_enter(SANDBOX_INGRESS)))
+		return NULL;
+	while (sem_wait(&worker->go) && errno == EINTR)
+		;
+	ingress_run(&worker->ingress);
+	thread_ends(&worker->in);
 	return NULL;
 }
 
@@ -99,14 +79,11 @@ static void *egress_main(void *arg)
 	worker->engine = err ? NULL : egress_loop_engine(loop);
 	if (!err)
 		err = sandbox_enter(SANDBOX_EGRESS);
-	worker->egress_result = err;
-	sem_post(&worker->ready);
-	if (err) {
-		egress_loop_close(loop);
-		return NULL;
-	}
-	err = egress_loop_run(loop);
+	if (!thread_ready(&worker->out, err))
+		err = egress_loop_run(loop);
 	egress_loop_close(loop);
+	if (worker->out.result)
+		return NULL;
 	if (err) {
 		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-failed",
 			  LOG_IFACE(worker->iface), LOG_UINT("queue", worker->rx_queue),
@@ -117,7 +94,7 @@ static void *egress_main(void *arg)
 			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-notify-failed",
 				  LOG_ERROR(err));
 	}
-	sem_post(&worker->egress_ended);
+	thread_ends(&worker->out);
 	return NULL;
 }
 
@@ -178,16 +155,15 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		return -ENOMEM;
 	memset(worker, 0, sizeof(*worker));
 	worker->rx_queue = options->queue;
-	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
-	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
+	thread_init(&worker->in, pick_cpu(&options->sizes, 2 * options->index),
+		    &worker->ingress.counters.beats);
+	thread_init(&worker->out, pick_cpu(&options->sizes, 2 * options->index + 1),
+		    &worker->egress.counters.beats);
 	worker->stuck_after_ns = options->sizes.watchdog * NS_PER_SECOND;
 	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
-	sem_init(&worker->ready, 0, 0);
 	sem_init(&worker->go, 0, 0);
-	sem_init(&worker->ingress_ended, 0, 0);
-	sem_init(&worker->egress_ended, 0, 0);
 	err = open_channels(worker);
 	if (!err)
 		err = frame_queue_init(&worker->queue, frames + MARKERS);
@@ -210,7 +186,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 
 void worker_close(struct worker *worker)
 {
-	if (!worker || worker->ingress_heartbeat.stuck || worker->egress_heartbeat.stuck)
+	if (!worker || worker->in.heartbeat.stuck || worker->out.heartbeat.stuck)
 		return;
 	xsk_close(worker->xsk);
 	capture_tap_free(worker->tap);
@@ -221,54 +197,19 @@ void worker_close(struct worker *worker)
 	close_fd(worker->egress.notify_fd);
 	close_fd(worker->egress.command_fd);
 	close_fd(worker->command_fd);
-	sem_destroy(&worker->ready);
 	sem_destroy(&worker->go);
-	sem_destroy(&worker->ingress_ended);
-	sem_destroy(&worker->egress_ended);
+	thread_destroy(&worker->in);
+	thread_destroy(&worker->out);
 	free(worker);
 }
 
-/* Without its CPU a thread is slower but works: log and continue. */
-static void bind_thread(pthread_t thread, const char *name, int cpu)
-{
-	cpu_set_t *set;
-	size_t size;
-	int err;
-
-	if (cpu < 0)
-		return;
-	set = CPU_ALLOC((size_t)cpu + 1);
-	if (!set)
-		return;
-	size = CPU_ALLOC_SIZE((size_t)cpu + 1);
-	CPU_ZERO_S(size, set);
-	CPU_SET_S((size_t)cpu, size, set);
-	err = pthread_setaffinity_np(thread, size, set);
-	CPU_FREE(set);
-	if (err)
-		log_warning("cpu-refused", LOG_NAME("thread", name), LOG_INT("cpu", cpu),
-			    LOG_ERROR(-err));
-}
-
-/* Signals are the main thread's: the new thread inherits a mask that blocks all of them. */
-static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *worker,
-			const char *role, int cpu)
+static int start_thread(struct worker *worker, struct thread *thread, void *(*run)(void *),
+			const char *role)
 {
 	char name[16]; /* the kernel keeps 15 bytes */
-	sigset_t all;
-	sigset_t old;
-	int err;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
 	snprintf(name, sizeof(name), "%s%u/%.9s", role, worker->rx_queue, worker->iface);
-	pthread_setname_np(*thread, name);
-	bind_thread(*thread, name, cpu);
-	return 0;
+	return thread_start(thread, run, worker, name);
 }
 
 int worker_prepare(struct worker *worker)
@@ -279,26 +220,13 @@ int worker_prepare(struct worker *worker)
 		return err;
 	atomic_store(&worker->ingress.leave, false);
 	atomic_store(&worker->ingress.stop, false);
-	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
+	err = start_thread(worker, &worker->out, egress_main, "out");
 	if (err)
 		return err;
-	wait_for(&worker->ready);
-	if (worker->egress_result) {
-		pthread_join(worker->egress_thread, NULL);
-		return worker->egress_result;
-	}
-	worker->egress_runs = true;
-	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in",
-			   worker->ingress_cpu);
-	if (err) {
+	err = start_thread(worker, &worker->in, ingress_main, "in");
+	if (err)
 		worker_stop(worker);
-		return err;
-	}
-	wait_for(&worker->ready);
-	worker->ingress_runs = true;
-	if (worker->ingress_result)
-		worker_stop(worker);
-	return worker->ingress_result;
+	return err;
 }
 
 /* Once there is a rule that merges its inputs. Without a feed its datagrams are counted drops. Its
@@ -350,12 +278,12 @@ static void wake_ingress(struct worker *worker)
 /* ---- heartbeats ---- */
 
 /* True: wake the thread. */
-static bool look(const struct worker *worker, struct heartbeat *heartbeat, pthread_t thread,
-		 const counter_t *beats, uint64_t now_ns)
+static bool look(const struct worker *worker, struct thread *thread, uint64_t now_ns)
 {
-	bool wake = heartbeat_look(heartbeat, thread, beats, worker->stuck_after_ns, now_ns);
+	bool wake = thread->runs && heartbeat_look(&thread->heartbeat, thread->id, thread->beats,
+						   worker->stuck_after_ns, now_ns);
 
-	if (heartbeat->stuck && !first_stuck)
+	if (thread->heartbeat.stuck && !first_stuck)
 		first_stuck = worker;
 	return wake;
 }
@@ -364,20 +292,20 @@ void worker_check(struct worker *worker, uint64_t now_ns)
 {
 	if (!worker->relays)
 		return;
-	if (worker->ingress_runs && look(worker, &worker->ingress_heartbeat, worker->ingress_thread,
-					 &worker->ingress.counters.beats, now_ns))
+	if (look(worker, &worker->in, now_ns))
 		wake_ingress(worker);
-	if (worker->egress_runs && look(worker, &worker->egress_heartbeat, worker->egress_thread,
-					&worker->egress.counters.beats, now_ns))
+	if (look(worker, &worker->out, now_ns))
 		heartbeat_ping(worker->command_fd);
+}
+
+static uint64_t overdue_ns(const struct thread *thread)
+{
+	return thread->runs ? watch_overdue_ns(&thread->heartbeat.watch) : 0;
 }
 
 uint64_t worker_overdue_ns(const struct worker *worker)
 {
-	uint64_t ingress =
-		worker->ingress_runs ? watch_overdue_ns(&worker->ingress_heartbeat.watch) : 0;
-	uint64_t egress =
-		worker->egress_runs ? watch_overdue_ns(&worker->egress_heartbeat.watch) : 0;
+	uint64_t ingress = overdue_ns(&worker->in), egress = overdue_ns(&worker->out);
 
 	return ingress > egress ? ingress : egress;
 }
@@ -389,12 +317,10 @@ const struct worker *worker_find_stuck(void)
 
 void worker_describe_stuck(const struct worker *worker, struct stuck_thread *stuck)
 {
-	bool ingress = worker->ingress_heartbeat.stuck;
-	const struct heartbeat *heartbeat =
-		ingress ? &worker->ingress_heartbeat : &worker->egress_heartbeat;
-	pthread_t thread = ingress ? worker->ingress_thread : worker->egress_thread;
+	bool ingress = worker->in.heartbeat.stuck;
+	const struct thread *thread = ingress ? &worker->in : &worker->out;
 
-	heartbeat_describe(heartbeat, thread, ingress ? "in" : "out", stuck);
+	heartbeat_describe(&thread->heartbeat, thread->id, ingress ? "in" : "out", stuck);
 }
 
 /* Wait for a notification of the egress thread, and look at the heartbeats meanwhile. 0, or -EIO: a
@@ -420,20 +346,12 @@ static int wait_notified(struct worker *worker)
 }
 
 /* Wait for the end of a thread unless it is stuck. True: it has ended. */
-static bool join(struct worker *worker, pthread_t thread, sem_t *ended,
-		 const struct heartbeat *heartbeat)
+static bool join(struct worker *worker, struct thread *thread)
 {
-	while (!heartbeat->stuck) {
-		struct timespec end;
-
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		end.tv_sec += CHECK_MS / 1000;
-		if (!sem_clockwait(ended, CLOCK_MONOTONIC, &end)) {
-			pthread_join(thread, NULL);
+	while (!thread->heartbeat.stuck) {
+		if (thread_join(thread, CHECK_MS))
 			return true;
-		}
-		if (errno == ETIMEDOUT)
-			worker_check(worker, clock_ns());
+		worker_check(worker, clock_ns());
 	}
 	return false;
 }
@@ -522,7 +440,7 @@ int worker_stop(struct worker *worker)
 {
 	bool relayed = worker->relays;
 
-	if (worker->ingress_runs) {
+	if (worker->in.runs) {
 		/* Without an order to go, the RX ring is not its own. */
 		if (!relayed)
 			atomic_store(&worker->ingress.leave, true);
@@ -530,21 +448,17 @@ int worker_stop(struct worker *worker)
 		if (!relayed)
 			sem_post(&worker->go);
 		wake_ingress(worker);
-		if (!join(worker, worker->ingress_thread, &worker->ingress_ended,
-			  &worker->ingress_heartbeat))
+		if (!join(worker, &worker->in))
 			return -EIO;
-		worker->ingress_runs = false;
 		if (worker->feed)
 			merger_settle(merger_get(), NULL, worker->feed);
 	}
-	if (worker->egress_runs) {
+	if (worker->out.runs) {
 		/* Everything is in the queue now: the end of the stream orders a shut-down. */
 		close_fd(worker->command_fd);
 		worker->command_fd = -1;
-		if (!join(worker, worker->egress_thread, &worker->egress_ended,
-			  &worker->egress_heartbeat))
+		if (!join(worker, &worker->out))
 			return -EIO;
-		worker->egress_runs = false;
 	}
 	worker->relays = false;
 	if (!relayed)
@@ -631,8 +545,8 @@ const char *worker_engine(const struct worker *worker)
 
 void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS])
 {
-	cpus[0] = worker->ingress_cpu;
-	cpus[1] = worker->egress_cpu;
+	cpus[0] = worker->in.cpu;
+	cpus[1] = worker->out.cpu;
 }
 
 bool worker_has_lost_device(const struct worker *worker)
@@ -642,8 +556,8 @@ bool worker_has_lost_device(const struct worker *worker)
 
 bool worker_failed(const struct worker *worker)
 {
-	return atomic_load(&worker->failed) || worker->ingress_heartbeat.stuck ||
-	       worker->egress_heartbeat.stuck;
+	return atomic_load(&worker->failed) || worker->in.heartbeat.stuck ||
+	       worker->out.heartbeat.stuck;
 }
 
 int worker_notify_fd(const struct worker *worker)
