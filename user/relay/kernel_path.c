@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "relay/kernel_account.h"
 
 /* How often the kernel is asked to keep a neighbour resolved: more often than an unused entry is
  * kept (gc_stale_time, 60 s). */
@@ -20,25 +21,15 @@
 /* An output, as the last update has found it. */
 struct kernel_output {
 	char reason[FINDING_TEXT_SIZE]; /* why nothing leaves by it; empty: packets leave */
-	/* Under what its packets are counted: an errno, or a negative enum withheld; 0: nothing. */
-	int error;
-	/* It is usable again since then, but some packets from before, which belong to this errno,
-	 * may not have been counted under it yet. 0: all have been. */
-	int error_before;
-	uint64_t usable_ns;
+	struct kernel_account account;
 	/* The neighbour to which it sends. Not resolved: `mac` is not set. */
 	bool is_host; /* there is one */
 	bool resolved;
 	int ifindex;
 	struct xmc_addr via;
 	uint8_t mac[MAC_LENGTH];
-	uint64_t used_ns; /* when the kernel was last asked to keep it resolved */
-	/* Counters: of closed forwards, and of what did not become a copy. */
-	struct xmc_tally closed;
-	uint64_t errors[SEND_ERRORS]; /* while it was not usable */
-	uint64_t withheld[WITHHELD_REASONS];
-	uint64_t unusable; /* the sum of both */
-	uint64_t not_copied;
+	uint64_t used_ns;	    /* when the kernel was last asked to keep it resolved */
+	struct xmc_tally closed;    /* counters of closed forwards */
 	struct xmc_tally last_read; /* the sum when the counters were read last */
 };
 
@@ -199,50 +190,6 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 	return sum;
 }
 
-/* `received` was read long enough before `sent`: none of these packets is on its way. Those that
- * the output has not sent are lost: it was not usable, or the kernel did not make a copy for it. */
-static void account(struct kernel_output *output, const struct xmc_tally *received,
-		    const struct xmc_tally *sent)
-{
-	uint64_t known = received->too_large + received->standby + sent->sent + sent->ttl_expired +
-			 output->unusable + output->not_copied;
-	uint64_t missing = received->received - known;
-	int error = output->error ? output->error : output->error_before;
-
-	if (received->received <= known)
-		return;
-	if (error < 0) {
-		output->withheld[-error] += missing;
-		output->unusable += missing;
-	} else if (error) {
-		output->errors[send_error_slot(error)] += missing;
-		output->unusable += missing;
-	} else {
-		output->not_copied += missing;
-	}
-}
-
-/* `at_rest`: no packet is on its way. Otherwise only what was received some time ago counts. */
-static void account_again(const struct kernel_path *kernel, struct kernel_output *output,
-			  bool at_rest, const struct xmc_tally *received,
-			  const struct xmc_tally *sent)
-{
-	account(output, at_rest ? received : &kernel->seen, sent);
-	if (at_rest || kernel->seen_ns >= output->usable_ns)
-		output->error_before = 0;
-}
-
-/* What was not sent because it was too large. Counted after `sent`, so it is limited to what the
- * output cannot have sent. */
-static uint64_t too_large(const struct kernel_output *output, const struct xmc_tally *rule,
-			  const struct xmc_tally *sent)
-{
-	uint64_t rest = rule->received - rule->standby - sent->sent - sent->ttl_expired -
-			output->unusable - output->not_copied;
-
-	return rule->too_large < rest ? rule->too_large : rest;
-}
-
 /* Add to the totals what was counted since the last call. */
 static void add_totals(struct kernel_path *kernel, const struct total_counts *now)
 {
@@ -273,33 +220,14 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		sent[i] = sum_output(kernel, i);
 	rule = sum_rule(kernel);
 	for (unsigned int i = 0; i < count; i++) {
-		struct kernel_output *output = &kernel->outputs[i];
-		uint64_t large, refused = 0;
+		struct kernel_account *account = &kernel->outputs[i].account;
 
-		output->last_read = sent[i];
-		if (at_rest || settled)
-			account_again(kernel, output, at_rest, &rule, &sent[i]);
-		large = too_large(output, &rule, &sent[i]);
-		for (unsigned int k = 0; k < SEND_ERRORS; k++) {
-			outputs[i].errors[k] += output->errors[k];
-			refused += output->errors[k];
-		}
-		for (unsigned int k = 0; k < WITHHELD_REASONS; k++)
-			outputs[i].withheld[k] += output->withheld[k];
-		outputs[i].withheld[WITHHELD_TTL_EXPIRED] += sent[i].ttl_expired;
-		outputs[i].withheld[WITHHELD_STANDBY] += rule.standby;
-		outputs[i].errors[send_error_slot(EMSGSIZE)] += large;
-		outputs[i].sent += sent[i].sent;
-		outputs[i].sent_bytes += sent[i].sent_bytes;
-		outputs[i].submitted += sent[i].sent + refused + large;
-		outputs[i].not_copied += output->not_copied;
-		totals.sent += sent[i].sent;
-		totals.sent_bytes += sent[i].sent_bytes;
-		totals.send_errors += refused + large;
-		totals.unwanted += output->withheld[WITHHELD_NOT_JOINED];
-		totals.withheld += output->unusable - refused -
-				   output->withheld[WITHHELD_NOT_JOINED] + sent[i].ttl_expired +
-				   rule.standby;
+		kernel->outputs[i].last_read = sent[i];
+		if (at_rest)
+			kernel_account_close(account, &rule, &sent[i]);
+		else if (settled)
+			kernel_account_settle(account, &kernel->seen, kernel->seen_ns, &sent[i]);
+		kernel_account_read(account, &rule, &sent[i], &outputs[i], &totals);
 	}
 	kernel->last_read = rule;
 	if (settled || at_rest) {
@@ -348,16 +276,16 @@ void kernel_path_settle(struct kernel_path *kernel)
  * were received since its headers were written are on their way: count later. */
 static void close_account(struct kernel_path *kernel, unsigned int i, int error)
 {
-	struct kernel_output *output = &kernel->outputs[i];
+	struct kernel_account *account = &kernel->outputs[i].account;
 	struct xmc_tally received, sent;
 
 	if (error) {
 		received = sum_rule(kernel);
 		sent = sum_output(kernel, i);
-		account(output, &received, &sent);
+		kernel_account_add(account, &received, &sent);
 	} else {
-		output->error_before = output->error;
-		output->usable_ns = clock_ns();
+		account->error_before = account->error;
+		account->usable_ns = clock_ns();
 	}
 }
 
@@ -367,9 +295,9 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	struct kernel_output *output = &kernel->outputs[i];
 	int error = used ? finding->withheld ? -(int)finding->withheld : finding->error : 0;
 
-	if (output->error && output->error != error)
+	if (output->account.error && output->account.error != error)
 		close_account(kernel, i, error);
-	output->error = error;
+	output->account.error = error;
 	snprintf(output->reason, sizeof(output->reason), "%s", used ? finding->reason : "");
 	output->is_host = finding->is_host;
 	output->resolved = finding->resolved;
@@ -695,7 +623,7 @@ const char *kernel_path_reason(const struct kernel_path *kernel)
 		return text_or_null(kernel->reason);
 	/* Of those that are wanted, one output that works is enough. */
 	for (unsigned int i = 0; i < count; i++) {
-		if (kernel->outputs[i].error == -WITHHELD_NOT_JOINED)
+		if (kernel->outputs[i].account.error == -WITHHELD_NOT_JOINED)
 			continue;
 		if (!*kernel->outputs[i].reason)
 			return NULL;
