@@ -29,6 +29,19 @@ struct rule_positions {
 	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
 };
 
+/* Where the input that a view of a rule has stands. */
+static inline const struct position *position_of_input(const struct rule *view,
+						       const struct rule_positions *where)
+{
+	return view->nr_sides ? &where->sides[view->side] : &where->at[RULE_INPUT];
+}
+
+static inline const struct position *position_of_source(const struct rule *view,
+							const struct rule_positions *where)
+{
+	return view->nr_sides ? &where->sides[view->side] : &where->at[RULE_SOURCE];
+}
+
 /* " (line 4)" if the position is in the input, in another file " (FILE:4)", otherwise nothing. For
  * messages about another rule, at `from`. Returns `text`. */
 #define LINE_TEXT_SIZE 320
