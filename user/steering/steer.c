@@ -18,8 +18,9 @@
 #include "steering/grace.h"
 #include "steering/leases.h"
 #include "steering/pins.h"
-#include "steering/xdp_program.h"
 #include "steering/shapes.h"
+#include "steering/verdicts.h"
+#include "steering/xdp_program.h"
 
 /* Notes of one system call. */
 #define PASSED_AT_ONCE 128
@@ -33,17 +34,11 @@ struct steer {
 	struct xmc_lease *leases; /* of the map; NULL: no rule can have a lease */
 	struct trial *trial;	  /* NULL: nobody has asked yet */
 	int trial_refused;	  /* why the kernel refused it, or 0 */
-	/* What the external program had counted before; less what other processes have counted. */
-	uint64_t before[XMC_REASONS];
-	bool external;		 /* steer_open_pinned() has taken the maps over */
-	int link_fd;		 /* -1: not attached, and no link to adopt */
-	bool shared;		 /* the link is another process's as well */
-	int adopted_verdicts_fd; /* -1: none */
-	uint64_t adopted_counts[XMC_REASONS];
-	uint64_t steered; /* see steer_steered_before() */
-	int claim_fd;	  /* of our program while attached, or of the maps; -1: none */
-	int nr_cpus;
-	uint64_t *per_cpu; /* scratch for reading one verdict */
+	struct verdicts verdicts;
+	bool external; /* steer_open_pinned() has taken the maps over */
+	int link_fd;   /* -1: not attached, and no link to adopt */
+	bool shared;   /* the link is another process's as well */
+	int claim_fd;  /* of our program while attached, or of the maps; -1: none */
 };
 
 uint32_t steer_program_id(const struct steer *steer)
@@ -61,18 +56,16 @@ uint32_t steer_program_id(const struct steer *steer)
 static int steer_new(struct steer **out)
 {
 	struct steer *steer = calloc(1, sizeof(*steer));
+	int err;
 
 	if (!steer)
 		return -ENOMEM;
-	steer->link_fd = steer->claim_fd = steer->adopted_verdicts_fd = -1;
+	steer->link_fd = steer->claim_fd = steer->verdicts.adopted_fd = -1;
 	steer->pins = pins_none;
 	steer->grace = GRACE_CLOSED;
 	*out = steer;
-	steer->nr_cpus = libbpf_num_possible_cpus();
-	if (steer->nr_cpus < 0)
-		return steer->nr_cpus;
-	steer->per_cpu = calloc((size_t)steer->nr_cpus, sizeof(*steer->per_cpu));
-	return steer->per_cpu ? grace_open(&steer->grace) : -ENOMEM;
+	err = verdicts_open(&steer->verdicts);
+	return err ? err : grace_open(&steer->grace);
 }
 
 /* The program for the user path only has none. */
@@ -105,24 +98,11 @@ bool steer_is_attached(const struct steer_adoption *as, int ifindex)
 	       info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == (__u32)ifindex;
 }
 
-static bool is_verdicts_map(int fd)
-{
-	struct bpf_map_info info = {};
-	__u32 size = sizeof(info);
-
-	return !bpf_obj_get_info_by_fd(fd, &info, &size) &&
-	       info.type == BPF_MAP_TYPE_PERCPU_ARRAY && info.value_size == sizeof(uint64_t) &&
-	       info.max_entries == XMC_REASONS;
-}
-
 static int keep_link(struct steer *steer, const struct steer_adoption *from)
 {
 	steer->link_fd = fcntl(from->link_fd, F_DUPFD_CLOEXEC, 0);
 	steer->shared = true;
-	memcpy(steer->adopted_counts, from->counted, sizeof(from->counted));
-	steer->steered = from->steered;
-	if (is_verdicts_map(from->verdicts_fd))
-		steer->adopted_verdicts_fd = fcntl(from->verdicts_fd, F_DUPFD_CLOEXEC, 0);
+	verdicts_adopt(&steer->verdicts, from->verdicts_fd, from->counted, from->steered);
 	return steer->link_fd < 0 ? -errno : 0;
 }
 
@@ -191,7 +171,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 		snprintf(text, PINS_TEXT_SIZE, "they cannot be emptied: %s", strerror(-err));
 		return err;
 	}
-	memcpy(steer->before, counted, sizeof(counted));
+	memcpy(steer->verdicts.before, counted, sizeof(counted));
 	steer->program.no_forwards = xdp_program_missing_right();
 	return 0;
 }
@@ -249,10 +229,8 @@ void steer_close(struct steer *steer)
 	xdp_program_unload(&steer->program);
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
-	if (steer->adopted_verdicts_fd >= 0)
-		close(steer->adopted_verdicts_fd);
+	verdicts_close(&steer->verdicts);
 	grace_close(&steer->grace);
-	free(steer->per_cpu);
 	free(steer);
 }
 
@@ -456,8 +434,8 @@ bool steer_describe(const struct steer *steer, struct steer_adoption *as)
 		.verdicts_fd = steer->pins.fds[PIN_VERDICTS],
 	};
 	for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
-		as->counted[reason] = 0 - steer->before[reason];
-	as->steered = steer->steered;
+		as->counted[reason] = 0 - steer->verdicts.before[reason];
+	as->steered = steer->verdicts.steered;
 	forwards_describe(steer->forwards, as->tally_fds);
 	return !steer->external && steer->link_fd >= 0;
 }
@@ -477,52 +455,28 @@ void steer_set_owner(struct steer *steer, bool owner)
 	steer->shared = !owner;
 }
 
-static int read_verdicts(const struct steer *steer, int fd, uint64_t verdicts[XMC_REASONS])
-{
-	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
-		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
-
-		if (err)
-			return err;
-		verdicts[reason] = 0;
-		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
-			verdicts[reason] += steer->per_cpu[cpu];
-	}
-	return 0;
-}
-
 void steer_settle(struct steer *steer)
 {
-	uint64_t counted[XMC_REASONS];
-
 	if (steer->program.shared_maps)
 		forwards_drop_shared(steer->forwards);
 	steer->program.shared_maps = false;
-	if (steer->adopted_verdicts_fd < 0)
-		return;
-	if (!wait_for_packets(steer) &&
-	    !read_verdicts(steer, steer->adopted_verdicts_fd, counted)) {
-		for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
-			steer->before[reason] -= counted[reason] + steer->adopted_counts[reason];
-		steer->steered += counted[XMC_STEERED];
-	}
-	close(steer->adopted_verdicts_fd);
-	steer->adopted_verdicts_fd = -1;
+	if (steer->verdicts.adopted_fd >= 0)
+		verdicts_settle(&steer->verdicts, !wait_for_packets(steer));
 }
 
 uint64_t steer_steered_before(const struct steer *steer)
 {
-	return steer->steered;
+	return steer->verdicts.steered;
 }
 
 void steer_subtract(struct steer *steer, uint64_t packets)
 {
-	steer->before[XMC_STEERED] += packets;
+	steer->verdicts.before[XMC_STEERED] += packets;
 }
 
 void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t packets)
 {
-	steer->before[reason] = 0 - packets;
+	steer->verdicts.before[reason] = 0 - packets;
 }
 
 void steer_detach(struct steer *steer)
@@ -550,11 +504,7 @@ void steer_detach(struct steer *steer)
 
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 {
-	int err = read_verdicts(steer, steer->pins.fds[PIN_VERDICTS], verdicts);
-
-	for (unsigned int reason = 0; !err && reason < XMC_REASONS; reason++)
-		verdicts[reason] -= steer->before[reason];
-	return err;
+	return verdicts_read(&steer->verdicts, steer->pins.fds[PIN_VERDICTS], verdicts);
 }
 
 int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *frame,
@@ -582,7 +532,7 @@ const uint8_t *steer_tried_frame(const struct steer *steer)
 
 int steer_read_passed(const struct steer *steer, steer_passed_handler *handle, void *context)
 {
-	size_t cpus = (size_t)steer->nr_cpus;
+	size_t cpus = (size_t)steer->verdicts.nr_cpus;
 	struct xmc_passed *notes = calloc(PASSED_AT_ONCE * cpus, sizeof(*notes));
 	__u32 places[PASSED_AT_ONCE], next = 0;
 	bool begun = false;
