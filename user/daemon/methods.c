@@ -199,8 +199,8 @@ static json_t *worker_json(const struct worker_counts *worker)
 	}
 	json_put(&object, "engine", json_string(worker_engine(worker->worker)));
 	json_put(&object, "cpus", cpus);
-	json_put(&object, "umem_bytes", number(worker_memory(worker->worker)));
-	json_put(&object, "huge_pages", json_boolean(worker_huge_pages(worker->worker)));
+	json_put(&object, "umem_bytes", number(xsk_memory_size(worker_xsk(worker->worker))));
+	json_put(&object, "huge_pages", json_boolean(xsk_huge_pages(worker_xsk(worker->worker))));
 	return object;
 }
 

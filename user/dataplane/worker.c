@@ -478,24 +478,9 @@ int worker_pause(struct worker *worker)
 	return err;
 }
 
-void worker_release(struct worker *worker)
+struct xsk *worker_xsk(const struct worker *worker)
 {
-	xsk_release(worker->xsk);
-}
-
-void worker_describe(const struct worker *worker, struct xsk_adoption *as)
-{
-	xsk_describe(worker->xsk, as);
-}
-
-bool worker_can_be_adopted(const struct worker *worker)
-{
-	return xsk_can_be_adopted(worker->xsk);
-}
-
-int worker_xsk_fd(const struct worker *worker)
-{
-	return xsk_fd(worker->xsk);
+	return worker->xsk;
 }
 
 const char *worker_interface(const struct worker *worker)
@@ -513,31 +498,6 @@ unsigned int worker_shard(const struct worker *worker)
 	return worker->ingress.shard;
 }
 
-bool worker_zero_copy(const struct worker *worker)
-{
-	return xsk_zero_copy(worker->xsk);
-}
-
-bool worker_has_pieces(const struct worker *worker)
-{
-	return xsk_has_pieces(worker->xsk);
-}
-
-uint32_t worker_capacity(const struct worker *worker)
-{
-	return xsk_capacity(worker->xsk);
-}
-
-size_t worker_memory(const struct worker *worker)
-{
-	return xsk_memory_size(worker->xsk);
-}
-
-bool worker_huge_pages(const struct worker *worker)
-{
-	return xsk_huge_pages(worker->xsk);
-}
-
 const char *worker_engine(const struct worker *worker)
 {
 	return worker->engine;
@@ -547,11 +507,6 @@ void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS])
 {
 	cpus[0] = worker->in.cpu;
 	cpus[1] = worker->out.cpu;
-}
-
-bool worker_has_lost_device(const struct worker *worker)
-{
-	return xsk_has_lost_device(worker->xsk);
 }
 
 bool worker_failed(const struct worker *worker)
@@ -621,11 +576,6 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	xsk_read_drops(worker->xsk, &state->kernel);
 	state->uncertain = xsk_uncertain(worker->xsk);
 	worker_state_add(state, &worker->before);
-}
-
-uint32_t worker_taken_meanwhile(const struct worker *worker)
-{
-	return xsk_taken_meanwhile(worker->xsk);
 }
 
 bool worker_is_adopted(const struct worker *worker)

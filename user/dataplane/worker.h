@@ -7,7 +7,7 @@
  *     worker_open()    memory, bound socket, every frame in the fill ring
  *     worker_prepare() both threads are there, and wait
  *     worker_go()      they run
- *       … the caller puts worker_xsk_fd() into the XSKMAP and attaches the XDP program …
+ *       … the caller puts xsk_fd() into the XSKMAP and attaches the XDP program …
  *       worker_update() whenever rules change
  *       worker_check()  about once a second
  *       … the caller detaches the XDP program …
@@ -160,35 +160,20 @@ int worker_stop(struct worker *worker);
  */
 int worker_pause(struct worker *worker);
 
-/* After worker_stop(): close the socket, so that a successor can bind one of its own. The counters
- * can still be read; the worker cannot be started again. */
-void worker_release(struct worker *worker);
-
-/* What a successor needs to adopt the socket. */
-void worker_describe(const struct worker *worker, struct xsk_adoption *as);
-
-/* See xsk_can_be_adopted(). */
-bool worker_can_be_adopted(const struct worker *worker);
-
 void worker_close(struct worker *worker); /* stopped, stuck, or never started; accepts NULL */
 
-int worker_xsk_fd(const struct worker *worker);
+/* Its socket, for what that can say of itself; after worker_stop() it may be released: then the
+ * worker cannot be started again. */
+struct xsk *worker_xsk(const struct worker *worker);
+
 const char *worker_interface(const struct worker *worker);
 unsigned int worker_queue(const struct worker *worker);
 unsigned int worker_shard(const struct worker *worker);
-bool worker_zero_copy(const struct worker *worker);
-uint32_t worker_capacity(const struct worker *worker); /* see xsk_capacity() */
-bool worker_has_pieces(const struct worker *worker);   /* see xsk_has_pieces() */
-size_t worker_memory(const struct worker *worker);     /* bytes of UMEM */
-bool worker_huge_pages(const struct worker *worker);
 const char *worker_engine(const struct worker *worker);
 
 /* The CPUs of the ingress and the egress thread; -1: any. */
 #define WORKER_THREADS 2
 void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS]);
-
-/* See xsk_has_lost_device(). */
-bool worker_has_lost_device(const struct worker *worker);
 
 /* Has a thread ended on its own, or is one stuck? Then the relay must end. */
 bool worker_failed(const struct worker *worker);
@@ -197,9 +182,6 @@ bool worker_failed(const struct worker *worker);
 int worker_notify_fd(const struct worker *worker);
 
 void worker_read(const struct worker *worker, struct worker_state *state);
-
-/* See xsk_taken_meanwhile(). */
-uint32_t worker_taken_meanwhile(const struct worker *worker);
 
 /* Does it go on with the socket of another process? */
 bool worker_is_adopted(const struct worker *worker);

@@ -143,7 +143,7 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 		workers[i].worker = intake->workers[i];
 		workers[i].queue = worker_queue(intake->workers[i]);
 		worker_read(intake->workers[i], &workers[i].state);
-		counts->zero_copy = worker_zero_copy(intake->workers[i]);
+		counts->zero_copy = xsk_zero_copy(worker_xsk(intake->workers[i]));
 	}
 	counts->nr_workers = count_workers(intake);
 	if (counts->nr_workers > intake->nr_workers)

@@ -49,7 +49,7 @@ static json_t *describe_worker(struct hand_over *offer, const struct worker *wor
 {
 	struct xsk_adoption as;
 
-	worker_describe(worker, &as);
+	xsk_describe(worker_xsk(worker), &as);
 	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "device",
 			 worker_interface(worker), "queue", (int)worker_queue(worker), "socket",
 			 hand_over_add(offer, as.socket_fd), "memory",
@@ -286,7 +286,7 @@ static int resume_intake(struct intake *intake)
 		return 0;
 	err = intake_resume_ports(intake);
 	for (unsigned int i = 0; !err && !intake->released && i < intake->nr_workers; i++)
-		steer_subtract(intake->steer, worker_taken_meanwhile(intake->workers[i]));
+		steer_subtract(intake->steer, xsk_taken_meanwhile(worker_xsk(intake->workers[i])));
 	if (!err && !intake->external && intake->state != INTAKE_STOPPED)
 		err = steer_replace(intake->steer);
 	return err;

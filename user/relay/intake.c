@@ -247,9 +247,9 @@ int intake_set_capacity(struct intake *intake)
 	if (intake->mode == IFACE_MODE_SKB)
 		capacity = intake->link.mtu + XSK_LINK_OVERHEAD;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		if (worker_capacity(intake->workers[i]) < capacity)
-			capacity = worker_capacity(intake->workers[i]);
-		one_buffer |= !worker_has_pieces(intake->workers[i]);
+		if (xsk_capacity(worker_xsk(intake->workers[i])) < capacity)
+			capacity = xsk_capacity(worker_xsk(intake->workers[i]));
+		one_buffer |= !xsk_has_pieces(worker_xsk(intake->workers[i]));
 	}
 	if (one_buffer)
 		capacity |= XMC_ONE_BUFFER;
@@ -436,10 +436,10 @@ static void log_ready(const struct intake *intake)
 	log_event(LOG_LEVEL_INFO, "interface-ready", LOG_IFACE(intake->name),
 		  LOG_NAME("kernel", kernel.release),
 		  LOG_NAME("xdp_mode", intake->mode == IFACE_MODE_NATIVE ? "native" : "skb"),
-		  LOG_NAME("data", worker_zero_copy(worker) ? "zero-copy" : "copy"),
+		  LOG_NAME("data", xsk_zero_copy(worker_xsk(worker)) ? "zero-copy" : "copy"),
 		  LOG_UINT("workers", intake->nr_workers), LOG_UINT("mtu", intake->link.mtu),
-		  LOG_UINT("umem_bytes", intake->nr_workers * worker_memory(worker)),
-		  LOG_NAME("huge_pages", worker_huge_pages(worker) ? "yes" : "no"),
+		  LOG_UINT("umem_bytes", intake->nr_workers * xsk_memory_size(worker_xsk(worker))),
+		  LOG_NAME("huge_pages", xsk_huge_pages(worker_xsk(worker)) ? "yes" : "no"),
 		  LOG_NAME("engine", worker_engine(worker)),
 		  LOG_NAME("attach", intake->external ? "external" : "own"));
 	if (!ethtool_feature_is(intake->link.offloads.active, ETHTOOL_RX_VLAN))

@@ -24,7 +24,7 @@ static uint64_t count_arrived(const struct intake *intake)
 
 static bool has_zero_copy(const struct intake *intake)
 {
-	return intake->nr_workers && worker_zero_copy(intake->workers[0]);
+	return intake->nr_workers && xsk_zero_copy(worker_xsk(intake->workers[0]));
 }
 
 static const char *describe_cause(const struct intake *intake)

@@ -105,7 +105,7 @@ static bool has_lost_device(const struct intake *intake)
 {
 	/* Of a bond, only the workers of a deleted member are closed: intake_follow_ports(). */
 	for (unsigned int i = 0; !intake->on_members && i < intake->nr_workers; i++) {
-		if (worker_has_lost_device(intake->workers[i]))
+		if (xsk_has_lost_device(worker_xsk(intake->workers[i])))
 			return true;
 	}
 	return false;

@@ -215,7 +215,7 @@ static int steer_port(struct intake *intake, const struct intake_port *port, cha
 
 	for (unsigned int i = 0; !err && i < port->nr_workers; i++)
 		err = steer_set_socket(intake->steer, slot_of(port, i),
-				       worker_xsk_fd(port->workers[i]));
+				       xsk_fd(worker_xsk(port->workers[i])));
 	return err ? explain(why, err, "no place in the XSKMAP for the queues of %s", port->at.name)
 		   : set_member(intake, port, why);
 }
@@ -378,7 +378,7 @@ int intake_stop_ports(struct intake *intake)
 static bool can_be_adopted(const struct intake *intake)
 {
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		if (!worker_can_be_adopted(intake->workers[i]))
+		if (!xsk_can_be_adopted(worker_xsk(intake->workers[i])))
 			return false;
 	}
 	return !intake->external;
@@ -394,7 +394,7 @@ static int release_ports(struct intake *intake)
 	steer_wait(intake->steer);
 	err = intake_stop_ports(intake);
 	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
-		worker_release(intake->workers[i]);
+		xsk_release(worker_xsk(intake->workers[i]));
 	intake->released = !err;
 	return err;
 }
@@ -442,7 +442,7 @@ void intake_close_ports(struct intake *intake)
 static bool has_lost_device(const struct intake_port *port)
 {
 	for (unsigned int i = 0; i < port->nr_workers; i++) {
-		if (worker_has_lost_device(port->workers[i]))
+		if (xsk_has_lost_device(worker_xsk(port->workers[i])))
 			return true;
 	}
 	return false;
