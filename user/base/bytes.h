@@ -23,10 +23,15 @@ static inline bool bytes_skip(struct bytes *bytes, size_t count)
 	return true;
 }
 
-/* A number in network order, at any address. */
+/* Numbers in network order, at any address. */
 static inline uint16_t bytes_read16(const uint8_t *data)
 {
 	return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+static inline uint32_t bytes_read32(const uint8_t *data)
+{
+	return (uint32_t)bytes_read16(data) << 16 | bytes_read16(data + 2);
 }
 
 #endif

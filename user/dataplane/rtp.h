@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 /* The fixed part. */
 #define RTP_HEADER_SIZE 12
 
@@ -19,16 +21,6 @@ struct rtp_header {
 	uint8_t type;  /* 0..127 */
 	bool marker;
 };
-
-static inline uint16_t rtp_read16(const uint8_t *data)
-{
-	return (uint16_t)(data[0] << 8 | data[1]);
-}
-
-static inline uint32_t rtp_read32(const uint8_t *data)
-{
-	return (uint32_t)rtp_read16(data) << 16 | rtp_read16(data + 2);
-}
 
 /* Read the header of a packet of which `length` bytes can be read. False: it is not RTP version 2,
  * it is RTCP on the same port (RFC 5761, section 4), or its header is longer than that. */
@@ -42,15 +34,15 @@ static inline bool rtp_parse(const uint8_t *data, uint32_t length, struct rtp_he
 	if (data[0] & 0x10) {
 		if (length < size + 4)
 			return false;
-		size += 4 + 4u * rtp_read16(data + size + 2);
+		size += 4 + 4u * bytes_read16(data + size + 2);
 	}
 	if (length < size || size > UINT16_MAX)
 		return false;
 	header->type = data[1] & 0x7f;
 	header->marker = data[1] >> 7;
-	header->sequence = rtp_read16(data + 2);
-	header->timestamp = rtp_read32(data + 4);
-	header->ssrc = rtp_read32(data + 8);
+	header->sequence = bytes_read16(data + 2);
+	header->timestamp = bytes_read32(data + 4);
+	header->ssrc = bytes_read32(data + 8);
 	header->size = (uint16_t)size;
 	return true;
 }
