@@ -249,32 +249,41 @@ class Receive:
         return RunningReceive(process)
 
 
-class RunningReceive:
-    """The process, which prints its counters when it ends."""
+class RunningProgram:
+    """A process that forwards or drains by itself, and leaves nothing to wait for at its end."""
+
+    pids = ()
 
     def __init__(self, process):
         self._process = process
-        self.pids = [process.pid]
 
     @staticmethod
     def counters():
-        """None: it reports its counters at its end."""
+        """None: it does not report any while it runs."""
 
     @staticmethod
     def at_rest(_sent):
-        """True: it drains the ring before it ends."""
+        """True: it holds no packets, or drains them before it ends."""
         return True
+
+    def kill(self):
+        """Kill it after a failure."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+
+class RunningReceive(RunningProgram):
+    """The process, which prints its counters when it ends."""
+
+    def __init__(self, process):
+        super().__init__(process)
+        self.pids = [process.pid]
 
     def stop(self):
         """Stop it and return its counters."""
         if self._process.stop():
             raise netns.CommandFailed(f"xmcast-bench-receive: {self._process.log()}")
         return {"received": json.loads(self._process.output)}
-
-    def kill(self):
-        """Kill it after a failure."""
-        if self._process.returncode is None:
-            self._process.kill()
 
 
 # ---- bare redirect -------------------------------------------------------------------------------
@@ -293,32 +302,13 @@ class Redirect:
         return RunningRedirect(process)
 
 
-class RunningRedirect:
+class RunningRedirect(RunningProgram):
     """The process that holds the program."""
-
-    pids = ()
-
-    def __init__(self, process):
-        self._process = process
-
-    @staticmethod
-    def counters():
-        """None: it does not count."""
-
-    @staticmethod
-    def at_rest(_sent):
-        """True: it holds no packets."""
-        return True
 
     def stop(self):
         """Stop it."""
         self._process.stop()
         return {}
-
-    def kill(self):
-        """Kill it after a failure."""
-        if self._process.returncode is None:
-            self._process.kill()
 
 
 # ---- adapters ------------------------------------------------------------------------------------
