@@ -64,3 +64,15 @@ void totals_add_worker(struct total_counts *totals, const struct worker_state *s
 		totals->dropped += state->drops[i];
 	totals->buffer_exhausted += state->kernel.fill_ring_empty;
 }
+
+void totals_advance(struct total_counts *totals, struct total_counts *before,
+		    const struct total_counts *now)
+{
+	totals->submitted += now->sent + now->send_errors - before->sent - before->send_errors;
+	totals->sent += now->sent - before->sent;
+	totals->sent_bytes += now->sent_bytes - before->sent_bytes;
+	totals->send_errors += now->send_errors - before->send_errors;
+	totals->withheld += now->withheld - before->withheld;
+	totals->unwanted += now->unwanted - before->unwanted;
+	*before = *now;
+}

@@ -209,4 +209,8 @@ void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC
 /* Add what a worker has counted. */
 void totals_add_worker(struct total_counts *totals, const struct worker_state *state);
 
+/* Add what kernel paths have sent since *before, which becomes *now. */
+void totals_advance(struct total_counts *totals, struct total_counts *before,
+		    const struct total_counts *now);
+
 #endif

@@ -190,20 +190,6 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 	return sum;
 }
 
-/* Add to the totals what was counted since the last call. */
-static void add_totals(struct kernel_path *kernel, const struct total_counts *now)
-{
-	struct total_counts *before = &kernel->counted, *totals = kernel->totals;
-
-	totals->submitted += now->sent + now->send_errors - before->sent - before->send_errors;
-	totals->sent += now->sent - before->sent;
-	totals->sent_bytes += now->sent_bytes - before->sent_bytes;
-	totals->send_errors += now->send_errors - before->send_errors;
-	totals->withheld += now->withheld - before->withheld;
-	totals->unwanted += now->unwanted - before->unwanted;
-	*before = *now;
-}
-
 /* Read all counters and add them to `counts` and `outputs`. `at_rest`: no packet is on its way. */
 static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_counts *counts,
 			  struct output_counts *outputs)
@@ -238,7 +224,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 	counts->received_bytes += rule.received_bytes;
 	counts->standby += rule.standby;
 	if (kernel->totals)
-		add_totals(kernel, &totals);
+		totals_advance(kernel->totals, &kernel->counted, &totals);
 }
 
 static const char *text_or_null(const char *text)
@@ -534,19 +520,6 @@ void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *sid
 }
 
 /* ---- from one process to the next ---- */
-
-static struct xmc_tally tally_difference(const struct xmc_tally *sum, const struct xmc_tally *part)
-{
-	return (struct xmc_tally){
-		.received = sum->received - part->received,
-		.received_bytes = sum->received_bytes - part->received_bytes,
-		.too_large = sum->too_large - part->too_large,
-		.sent = sum->sent - part->sent,
-		.sent_bytes = sum->sent_bytes - part->sent_bytes,
-		.ttl_expired = sum->ttl_expired - part->ttl_expired,
-		.standby = sum->standby - part->standby,
-	};
-}
 
 bool kernel_path_describe(const struct kernel_path *kernel, uint32_t *slot, struct xmc_tally *rule,
 			  struct xmc_tally *outputs)

@@ -90,6 +90,21 @@ static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tall
 	sum->standby += tally->standby;
 }
 
+/* What one has more than a part of it. */
+static inline struct xmc_tally tally_difference(const struct xmc_tally *sum,
+						const struct xmc_tally *part)
+{
+	return (struct xmc_tally){
+		.received = sum->received - part->received,
+		.received_bytes = sum->received_bytes - part->received_bytes,
+		.too_large = sum->too_large - part->too_large,
+		.sent = sum->sent - part->sent,
+		.sent_bytes = sum->sent_bytes - part->sent_bytes,
+		.ttl_expired = sum->ttl_expired - part->ttl_expired,
+		.standby = sum->standby - part->standby,
+	};
+}
+
 /* ---- from one process to the next ---- */
 
 /* The arrays of all counters, at their places; -1: none. Borrowed. */
