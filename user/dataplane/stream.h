@@ -46,7 +46,7 @@ struct output_shard {
 	counter_t sent;				 /* of these: accepted by the kernel */
 	counter_t sent_bytes;			 /* UDP payload */
 
-	/* The egress thread's own: see egress.c. */
+	/* The egress thread's own: see outbox.c. */
 	struct rate_limit *limit;      /* the output's; NULL: none */
 	struct send_request *open;     /* a list */
 	struct send_request **buckets; /* of `from keep`: lists by source, OPEN_BUCKETS; or NULL */
