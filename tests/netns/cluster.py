@@ -19,8 +19,8 @@ import time
 import urllib.request
 
 from clock import Clock
-from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, equal, program, receiver, start, wait_until,
-                     work_directory, write_file)
+from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, diagnose, equal, join, program, receiver, start,
+                     wait_until, work_directory, write_file)
 
 CONTROL_TIMEOUT = 10
 
@@ -140,9 +140,17 @@ class Etcd:
 
     def value(self, key):
         """The value of a key, which is JSON; None: there is none."""
-        answer = self.ask("/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
-        values = (answer or {}).get("kvs")
-        return json.loads(base64.b64decode(values[0]["value"])) if values else None
+        values = self._values({"key": base64.b64encode(key.encode()).decode()})
+        return values[0] if values else None
+
+    def values(self, directory):
+        """The values of all keys below it; None: no answer."""
+        begin, end = (base64.b64encode((directory + byte).encode()).decode() for byte in "/0")
+        return self._values({"key": begin, "range_end": end})
+
+    def _values(self, keys):
+        answer = self.ask("/v3/kv/range", keys)
+        return answer and [json.loads(base64.b64decode(item["value"])) for item in answer.get("kvs", [])]
 
     def ready(self):
         """Does it answer with a quorum?"""
@@ -158,7 +166,7 @@ class Agent:
         self.socket = os.path.join(work_directory(), f"{self.name}.cluster.sock")
         self.daemon_socket = daemon_socket
         scheme = "https" if "ca:" in etcd else "http"
-        endpoints = ", ".join(f"{scheme}://10.9.0.{i}:2379" for i in (host.number, *host.others))
+        endpoints = ", ".join(f"{scheme}://10.9.0.{i}:2379" for i in host.members)
         self.config = write_file(f"{self.name}.cluster.yaml",
                                  f"node: {self.name}\netcd: {{ endpoints: [{endpoints}]{etcd} }}\n{more}")
         self.process = None
@@ -211,7 +219,8 @@ class Host:
         self.clock = Clock(f"host{number}") if clock else None
         self.prefix = self.clock.prefix if clock else ()
         self.name, self.port = "abcdef"[number - 1], f"p{number}"
-        self.others = [i for i in members if i != number]
+        # Its own member of etcd first, if it has one.
+        self.members = sorted(members, key=lambda member: member != number)
         self.namespace = Namespace(f"host{number}")
         switch.plug(self.namespace, "m0", self.port, f"10.9.0.{number}/24")
         self.etcd = Etcd(self.namespace, number, members, tls, self.prefix) if number in members else None
@@ -234,12 +243,15 @@ class Relays:
         self.outside.plug(self.receiver, "r0", "r", "10.2.0.9/24")
         self.relays = self.hosts[:count]
         for host in self.relays:
-            self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
-            self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
-            host.daemon = Daemon(host.namespace, config=f"rules: [ {rule} ]\nevents: {events}\n",
-                                 prefix=host.prefix)
-            host.agent = Agent(host, host.daemon.socket, more=more)
+            self.start(host, rule, more, events)
         wait_until(self.owner, "a host holds the lease")
+
+    def start(self, host, rule, more, events="{}"):
+        """Connect a host with the streams, and start its relay."""
+        self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
+        self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
+        host.daemon = Daemon(host.namespace, config=f"rules: [ {rule} ]\nevents: {events}\n", prefix=host.prefix)
+        host.agent = Agent(host, host.daemon.socket, more=more)
 
     def owner(self):
         """The host whose daemon holds the lease, or None. Daemons that do not run hold nothing."""
@@ -259,12 +271,15 @@ class Relays:
 
 
 class Stream:
-    """What a receiver sees of a Traffic: each number once, and how long there was nothing."""
+    """What a receiver sees of a Traffic: each number of a group once, and how long there was nothing."""
 
-    def __init__(self, namespace, group="239.2.2.2", port=6000, address="10.2.0.9"):
-        self._socket = receiver(namespace, port, group, address)
+    def __init__(self, namespace, groups=("239.2.2.2",), port=6000, address="10.2.0.9"):
+        namespace.sysctl("net/ipv4/igmp_max_memberships", len(groups))
+        self._socket = receiver(namespace, port)
+        for group in groups:
+            join(self._socket, group, address)
         self._socket.settimeout(0.2)
-        self._seen, self._end = set(), threading.Event()
+        self._seen, self._end = {}, threading.Event()
         self.packets = self.doubled = 0
         self.last, self.gap = None, 0
         self._thread = threading.Thread(target=self._receive, daemon=True)
@@ -273,19 +288,26 @@ class Stream:
     def _receive(self):
         while not self._end.is_set():
             try:
-                number = struct.unpack("!Q", self._socket.recv(2048)[:8])[0]
+                number, index = struct.unpack("!QI", self._socket.recv(2048)[:12])
             except TimeoutError:
                 continue
             now = time.monotonic()
             self.gap = max(self.gap, now - (self.last or now))
             self.last = now
             self.packets += 1
-            self.doubled += number in self._seen
-            self._seen.add(number)
+            seen = self._seen.setdefault(index, {})
+            if number in seen:
+                self.doubled += 1
+                diagnose(f"group {index}: {number} came twice, {1000 * (now - seen[number]):.1f} ms apart")
+            seen[number] = now
 
-    def missing(self):
-        """How many numbers between the first and the last one have not come."""
-        return max(self._seen) - min(self._seen) + 1 - len(self._seen)
+    def missing(self, of=lambda index: True):
+        """How many numbers between the first and the last one have not come, of these indices of groups."""
+        return sum(max(seen) - min(seen) + 1 - len(seen) for index, seen in self._seen.items() if of(index))
+
+    def groups(self):
+        """How many groups have been seen."""
+        return len(self._seen)
 
     def wait_more(self, packets=100):
         """Wait until it flows."""

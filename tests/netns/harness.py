@@ -30,7 +30,7 @@ import netns  # noqa: E402
 from books import check_books, counted, interface_of, open_books, queue_drops, rule_of  # noqa: E402,F401
 from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty, in_order,  # noqa: E402,F401
                    run, veth, wait_until, work_directory)
-from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
+from sockets import (checksum, group_mac, join, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
 from tap import BUILD, Skip, check, equal, test, tests  # noqa: E402,F401
 

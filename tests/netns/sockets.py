@@ -31,10 +31,15 @@ def receiver(namespace, port, group=None, address=None):
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
     sock.bind((group or "", port))
     if group:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                        socket.inet_aton(group) + socket.inet_aton(address))
+        join(sock, group, address)
     sock.settimeout(PATIENCE)
     return sock
+
+
+def join(sock, group, address):
+    """Join a group on the interface with `address`."""
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                    socket.inet_aton(group) + socket.inet_aton(address))
 
 
 def receive(sock):

@@ -210,6 +210,14 @@ def moves():
 
     ask(second, "move", f"radio/{shard}", "b")
     wait_until(lambda: bed.all_held() and shard in second.daemon.held(), "moved back", pause=0.002)
+    # Several requests at once, by either node: the last one counts.
+    for host in (first, second):
+        for node in ("a", "b", "a"):
+            ask(host, "move", f"radio/{shard}", node)
+        wait_until(lambda: bed.all_held() and shard in first.daemon.held(), "moved to a", pause=0.002)
+        for node in ("b", "a", "b"):
+            ask(host, "move", f"radio/{shard}", node)
+        wait_until(lambda: bed.all_held() and shard in second.daemon.held(), "moved to b", pause=0.002)
     ask(first, "drain", "b")
     wait_until(lambda: bed.held() == [EVERY, []], "b is drained by a", pause=0.002)
     check("no live node" in ctl(first, "drain", "x", code=EXIT_REFUSED), "unknown")

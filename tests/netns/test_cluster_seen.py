@@ -168,6 +168,44 @@ def cold_hosts():
 
 
 @test
+def other_shards():
+    """A lease with other numbers of shards on two hosts: only the one that joined first sends, the other says so"""
+    bed = Relays(1)
+    first, second = bed.hosts[0], bed.hosts[1]
+    bed.start(second, Relays.RULE.replace("lease radio", "lease radio/4"), "settle: 3600s\n")
+    bed.relays.append(second)
+    traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, 500)
+    stream = Stream(bed.receiver)
+    second.agent.process.wait_line("lease-overruled lease=radio shards=4 node=a")
+    stream.wait_more()
+    server = Exporter(second.namespace, second.daemon.socket, "--cluster", second.agent.socket)
+    equal(samples(second.namespace)["xmcast_cluster_overruled_leases"], 1, "metric")
+    server.stop()
+    shown = run(program("xmcastctl"), "--socket", second.agent.socket, "cluster", "status").stdout
+    check("nothing of lease radio is sent here: it has 4 shards in the rules here, another number on a" in shown, shown)
+
+    def shards():
+        return {shard["shard"]: shard["owner"] for shard in second.agent.status()["shards"]}
+
+    equal(shards(), {0: "a", 1: None, 2: None, 3: None}, "owners")
+    # When the first one has left, the other one sends, and the first one is overruled once it is back.
+    first.agent.stop()
+    wait_until(lambda: set(shards().values()) == {"b"}, "the second one has all shards")
+    stream.wait_more()
+    first.agent.start()
+    first.agent.process.wait_line("lease-overruled lease=radio shards=1 node=b")
+    stream.wait_more()
+    # Rules of the second one that are reloaded agree with those of the first one.
+    write_file(os.path.basename(second.daemon.config), f"rules: [ {Relays.RULE} ]\n")
+    second.daemon.ctl("config", "reload")
+    wait_until(lambda: not first.agent.status()["overruled"], "they agree")
+    stream.wait_more()
+    equal(stream.doubled, 0, "packets that came twice")
+    traffic.stop()
+    stream.stop()
+
+
+@test
 def double_source():
     """Another host that sends to the output's group: seen by the owner, and by a standby that hears both; it ends"""
     bed = Relays(2, more=STEADY)

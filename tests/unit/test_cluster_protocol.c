@@ -47,7 +47,8 @@ static struct node_record record_of(uint64_t instance)
 				    .serial = 1,
 				    .weight = 1,
 				    .nr_leases = 1,
-				    .leases = {lease_hash(radio.name, radio.shards)}};
+				    .leases = {lease_hash(radio.name, radio.shards)},
+				    .names = {name_hash(radio.name)}};
 }
 
 /* It wants this transaction, which succeeds. */
@@ -448,24 +449,125 @@ static void an_end_of_an_older_key(void **state)
 	protocol_free(protocol);
 }
 
-/* A request that no other node can have read is not overwritten. */
+static uint64_t asked(struct protocol *protocol, uint64_t now, int64_t revision)
+{
+	struct txn txn;
+	const struct answer done = {.kind = ANSWER_DONE, .revision = revision};
+
+	assert_true(protocol_request(protocol, now, &txn));
+	assert_int_equal(txn.kind, TXN_RENEW);
+	protocol_answer(protocol, now, &done);
+	return txn.own.ask.id;
+}
+
+/* Requests that are made at once reach the other nodes one after the other; none is lost. */
 static void one_request_after_the_other(void **state)
 {
 	const struct shard_record held = {.node = "b", .term = 3};
 	struct protocol *protocol = new_holder(&held);
 	const struct node_ask ask = {.what = ASK_DRAIN, .node = "b"};
+	uint64_t before = 0;
 
-	assert_int_equal(protocol_ask(protocol, TIME, &ask), 0);
-	assert_int_equal(protocol_ask(protocol, TIME, &ask), -EBUSY);
-	expect_txn(protocol, TIME, TXN_RENEW, 5);
-	assert_int_equal(protocol_ask(protocol, TIME, &ask), 0);
+	for (unsigned int i = 0; i < PROTOCOL_ASKS; i++)
+		assert_int_equal(protocol_ask(protocol, &ask), 0);
+	assert_int_equal(protocol_ask(protocol, &ask), -EBUSY);
+	before = asked(protocol, TIME, 5);
+	assert_int_equal(protocol_ask(protocol, &ask), 0);
+	for (unsigned int i = 1; i <= PROTOCOL_ASKS; i++) {
+		uint64_t id = asked(protocol, TIME + i * 100 * MS, 5 + i);
+
+		assert_true(id > before);
+		before = id;
+	}
+	/* The last one stays until others have read it surely. */
+	assert_int_equal(asked(protocol, TIME + (PROTOCOL_ASKS + 1) * 100 * MS, 30), before);
+	protocol_free(protocol);
+}
+
+/* A second move of a shard goes on to where it was said last, or ends the first one. */
+static void the_last_move_counts(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record third = record_of(3);
+	struct shard_status status;
+	struct txn txn;
+
+	third.leases[0] = lease_hash(radio.name, radio.shards);
+	third.nr_leases = 1;
+	protocol_see_node(protocol, TIME, "c", 6, 6, &third);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "a"), 0);
+	protocol_shard(protocol, 0, &status);
+	assert_false(status.moving);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "c"), 0);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	assert_int_equal(txn.kind, TXN_PASS);
+	assert_string_equal(txn.shards[0].becomes.node, "c");
+	/* While that is being written, it is asked of the node that gets it. */
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -ESRCH);
+	protocol_answer(protocol, TIME, &(struct answer){.kind = ANSWER_UNKNOWN});
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -EBUSY);
+	protocol_free(protocol);
+}
+
+/* A node that has been a member for longer has another number of shards: theirs are other streams,
+ * so nothing is sent here, and what is held is given back. It is the other way round once that node
+ * has gone, when every node has seen that. */
+static void another_number_of_shards(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record elder = record_of(3);
+	const uint64_t gone = TIME + 100 * MS;
+	uint64_t from;
+	int64_t epoch;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_null(protocol_ruler(protocol, 0));
+	elder.leases[0] = lease_hash(radio.name, 8);
+	protocol_see_node(protocol, TIME, "c", 1, 6, &elder);
+	assert_string_equal(protocol_ruler(protocol, 0), "c");
+	assert_int_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	protocol_muted(protocol, 0);
+	expect_txn(protocol, TIME, TXN_RELEASE, 7);
+	assert_false(protocol_is_ours(protocol, 0));
+	protocol_see_node(protocol, gone, "c", 0, 8, NULL);
+	assert_null(protocol_ruler(protocol, 0));
+	protocol_see_shard(protocol, gone, radio.name, 0, 9, &held);
+	expect_txn(protocol, gone, TXN_RENEW, 10);
+	assert_int_equal(protocol_until(protocol, 0, gone, &from, &epoch), 0);
+	expect_txn(protocol, gone + 500 * MS, TXN_RENEW, 11);
+	assert_int_equal(protocol_until(protocol, 0, gone + 699 * MS, &from, &epoch), 0);
+	assert_int_not_equal(protocol_until(protocol, 0, gone + 701 * MS, &from, &epoch), 0);
+	protocol_free(protocol);
+}
+
+/* Other rules here have another number: nothing is sent before the other nodes have read it. */
+static void our_number_of_shards_changes(void **state)
+{
+	static const struct lease_name eight = {"radio", 8};
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	uint64_t from;
+	int64_t epoch;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_set_leases(protocol, &eight, 1), 0);
+	assert_int_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	expect_txn(protocol, TIME, TXN_RENEW, 6);
+	assert_int_equal(protocol_until(protocol, 0, TIME + 100 * MS, &from, &epoch), 0);
+	expect_txn(protocol, TIME + 500 * MS, TXN_RENEW, 7);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 701 * MS, &from, &epoch), 0);
 	protocol_free(protocol);
 }
 
 /* Shards wait for each other: the last of many is not muted because it has waited for long. */
 static void a_long_queue_is_not_muted(void **state)
 {
-	static const struct lease_name two = {"radio", 2};
+	static const struct lease_name two = {"wide", 2};
 	const struct shard_record held = {.node = "a", .term = 2};
 	struct node_record other = record_of(2);
 	const uint64_t late = TIME + 10500 * MS;
@@ -473,13 +575,13 @@ static void a_long_queue_is_not_muted(void **state)
 	uint64_t from, latest, now;
 	int64_t epoch, revision = 10;
 
-	other.leases[0] = lease_hash("radio", 2);
+	other.leases[0] = lease_hash("wide", 2);
 	assert_int_equal(protocol_set_leases(protocol, &two, 1), 0);
 	protocol_reading(protocol);
 	protocol_see_node(protocol, TIME, "a", 2, 2, NULL);
 	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
 	for (unsigned int i = 0; i < 2; i++)
-		protocol_see_shard(protocol, TIME, "radio", i, 4 + i, &held);
+		protocol_see_shard(protocol, TIME, "wide", i, 4 + i, &held);
 	protocol_see_all(protocol, TIME, 9);
 	for (unsigned int i = 0; i < 2; i++)
 		assert_int_not_equal(protocol_until(protocol, i, TIME, &from, &epoch), 0);
@@ -590,6 +692,9 @@ int main(void)
 		cmocka_unit_test(moves_again_soon),
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),
+		cmocka_unit_test(the_last_move_counts),
+		cmocka_unit_test(another_number_of_shards),
+		cmocka_unit_test(our_number_of_shards_changes),
 		cmocka_unit_test(a_long_queue_is_not_muted),
 		cmocka_unit_test(held_without_store_while_it_moves),
 		cmocka_unit_test(forgetting_shortens_no_wait),

@@ -33,6 +33,7 @@ struct agent {
 	enum protocol_state state;
 	bool reachable;
 	char wrong_clock[CLUSTER_NAME_SIZE]; /* the node whose clock was reported; empty: none */
+	bool overruled[CLUSTER_LEASES];
 	bool ours[CLUSTER_SHARDS];
 };
 
@@ -147,6 +148,30 @@ static void log_shards(struct agent *agent)
 	}
 }
 
+static void log_overruled(struct agent *agent)
+{
+	const struct lease_name *lease;
+
+	for (unsigned int i = 0; (lease = protocol_lease(agent->protocol, i)); i++) {
+		const char *ruler = protocol_ruler(agent->protocol, i);
+
+		/* Until its own record has a new number, the node overrules itself. */
+		if (ruler && strcmp(ruler, agent->config->node) == 0)
+			continue;
+		if (ruler && !agent->overruled[i]) {
+			log_warning(
+				"lease-overruled", LOG_NAME("lease", lease->name),
+				LOG_UINT("shards", lease->shards), LOG_NAME("node", ruler),
+				LOG_TEXT("hint",
+					 "the rules of that node name another number of shards: "
+					 "nothing of this lease is sent here; make the rules of "
+					 "all nodes the same"));
+			local_hurry(agent->local);
+		}
+		agent->overruled[i] = ruler;
+	}
+}
+
 static void log_state(struct agent *agent)
 {
 	enum protocol_state state = protocol_state(agent->protocol);
@@ -164,6 +189,7 @@ static void log_state(struct agent *agent)
 	else if (!store.reachable && agent->reachable)
 		log_warning("store-unreachable", LOG_TEXT("reason", store.error));
 	agent->reachable = store.reachable;
+	log_overruled(agent);
 	wrong = protocol_wrong_clock(agent->protocol);
 	wrong = wrong ? wrong : "";
 	if (*wrong && strcmp(wrong, agent->wrong_clock) != 0)

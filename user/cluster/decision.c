@@ -38,6 +38,8 @@ static bool is_free(struct protocol *protocol, uint64_t now, struct view_shard *
 		shard->free_since = 0;
 		return false;
 	}
+	if (protocol->view.leases[shard->lease].overruled)
+		return false;
 	if (!shard->mod && view_elapsed(now, protocol->joined) <
 				   protocol->settings.deadline + protocol->settings.guard)
 		return false;
@@ -75,12 +77,33 @@ static bool claim(struct protocol *protocol, uint64_t now, unsigned int own)
 	return found;
 }
 
+/* Shards of leases that are overruled, once nobody may send them. */
+static bool give_back(struct protocol *protocol, uint64_t now)
+{
+	unsigned int found = 0;
+
+	for (unsigned int i = 0; i < protocol->view.nr_shards && found < TXN_SHARDS; i++) {
+		const struct view_shard *shard = &protocol->view.shards[i];
+
+		if (!protocol->view.leases[shard->lease].overruled || !is_ours(protocol, shard) ||
+		    shard->sent_until > now || move_left(shard, now))
+			continue;
+		if (!found++)
+			protocol_start(protocol, now, TXN_RELEASE, protocol->mod);
+		protocol->txn.shards[protocol->txn.nr_shards++] =
+			protocol_describe(protocol, shard);
+	}
+	return found;
+}
+
 static bool release(struct protocol *protocol, uint64_t now)
 {
 	struct txn *txn = &protocol->txn;
 	unsigned int count = protocol->nr_dropped;
 
-	if (!count || now < protocol->drop_at)
+	if (!count)
+		return give_back(protocol, now);
+	if (now < protocol->drop_at)
 		return false;
 	protocol_start(protocol, now, TXN_RELEASE, protocol->mod);
 	txn->nr_shards = count < TXN_SHARDS ? count : TXN_SHARDS;

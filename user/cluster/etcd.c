@@ -324,7 +324,7 @@ static bool read_unfit(const json_t *unfit, struct node_record *record)
 	return true;
 }
 
-static bool read_lease(const char *text, uint64_t *hash)
+static bool read_lease(const char *text, uint64_t *hash, uint64_t *of_name)
 {
 	char name[CLUSTER_NAME_SIZE];
 	unsigned long shards;
@@ -332,6 +332,7 @@ static bool read_lease(const char *text, uint64_t *hash)
 	if (!read_pair(text, name, &shards) || !shards)
 		return false;
 	*hash = lease_hash(name, (unsigned int)shards);
+	*of_name = name_hash(name);
 	return true;
 }
 
@@ -355,9 +356,10 @@ static bool read_node(const json_t *value, struct node_record *record)
 	if (!ask_read(json_object_get(value, "ask"), &record->ask))
 		record->ask = (struct node_ask){0};
 	for (size_t i = 0; i < json_array_size(leases); i++) {
-		if (!read_lease(json_string_value(json_array_get(leases, i)),
-				&record->leases[record->nr_leases++]))
+		if (!read_lease(json_string_value(json_array_get(leases, i)), &record->leases[i],
+				&record->names[i]))
 			return false;
+		record->nr_leases++;
 	}
 	return read_unfit(json_object_get(value, "unfit"), record);
 }

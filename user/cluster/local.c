@@ -203,7 +203,8 @@ static void ask_set(struct local *local, uint64_t now)
 		if (!until && !local->ending[i])
 			continue;
 		protocol_shard_name(local->protocol, i, &status);
-		json_add(&list, json_pack("{s:s, s:i, s:I, s:I, s:I}", "name", status.lease->name,
+		json_add(&list, json_pack("{s:s, s:i, s:i, s:I, s:I, s:I}", "name",
+					  status.lease->name, "shards", (int)status.lease->shards,
 					  "shard", (int)status.number, "from", (json_int_t)from,
 					  "until", (json_int_t)until, "epoch", (json_int_t)epoch));
 	}

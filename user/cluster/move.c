@@ -19,6 +19,14 @@
 
 /* ---- which ---- */
 
+/* It is not passed on. */
+static void stop(const struct protocol *protocol, struct view_shard *shard)
+{
+	if (*shard->move_to && move_has_end(shard))
+		move_go_on(protocol, shard);
+	*shard->move_to = '\0';
+}
+
 static void start(struct protocol *protocol, uint64_t now, struct view_shard *shard,
 		  unsigned int to, const char *why)
 {
@@ -81,19 +89,35 @@ void move_plan(struct protocol *protocol, uint64_t now, unsigned int own)
 		protocol->moves_at = now + 1000000000ULL;
 }
 
+static bool passes(const struct protocol *protocol, const struct txn *txn,
+		   const struct view_shard *shard)
+{
+	bool found = false;
+
+	for (unsigned int i = 0; txn->kind == TXN_PASS && i < txn->nr_shards; i++)
+		found |= view_shard(&protocol->view, txn->shards[i].lease, txn->shards[i].number) ==
+			 shard;
+	return found;
+}
+
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
 	unsigned int to = view_find(&protocol->view, node);
 
-	if (!is_ours(protocol, shard))
+	/* What is being passed on is as good as another node's. */
+	if (!is_ours(protocol, shard) ||
+	    (protocol->busy && passes(protocol, &protocol->txn, shard)))
 		return -ESRCH;
 	if (to == NO_NODE || view_rank(&protocol->view, shard, to) == NO_NODE)
 		return -ENOENT;
-	if (*shard->move_to)
+	if (protocol->unresolved && passes(protocol, &protocol->lost, shard))
 		return -EBUSY;
+	/* Instead of where it was to move until now. */
 	if (strcmp(node, protocol->settings.node) != 0)
 		start(protocol, now, shard, to, "moved by hand");
+	else
+		stop(protocol, shard);
 	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
 	return 0;
 }
@@ -106,7 +130,18 @@ static bool was_carried(const struct protocol *protocol)
 	return own != NO_NODE && protocol->view.nodes[own].record.ask.id == protocol->ask.id;
 }
 
-int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask)
+struct node_ask move_ask(struct protocol *protocol, uint64_t now)
+{
+	if (protocol->nr_asks && (now >= protocol->ask_until || was_carried(protocol))) {
+		protocol->ask = protocol->asks[0];
+		protocol->ask_until = now + ASK_NS;
+		memmove(protocol->asks, protocol->asks + 1,
+			--protocol->nr_asks * sizeof(*protocol->asks));
+	}
+	return now < protocol->ask_until ? protocol->ask : (struct node_ask){0};
+}
+
+int protocol_ask(struct protocol *protocol, const struct node_ask *ask)
 {
 	const struct view *view = &protocol->view;
 	unsigned int node = view_find(view, ask->node);
@@ -117,11 +152,10 @@ int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask 
 	if (ask->what == ASK_MOVE && (!shard || view_holder(view, shard) == NO_NODE ||
 				      view_rank(view, shard, node) == NO_NODE))
 		return -ENOENT;
-	if (now < protocol->ask_until && !was_carried(protocol))
+	if (protocol->nr_asks == PROTOCOL_ASKS)
 		return -EBUSY;
-	protocol->ask = *ask;
-	protocol->ask.id = ++protocol->serial;
-	protocol->ask_until = now + ASK_NS;
+	protocol->asks[protocol->nr_asks] = *ask;
+	protocol->asks[protocol->nr_asks++].id = ++protocol->serial;
 	protocol->renew_at = 0;
 	return 0;
 }
@@ -228,13 +262,8 @@ void protocol_later_set(struct protocol *protocol, unsigned int index, bool acce
 
 void move_stop_all(struct protocol *protocol)
 {
-	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
-		struct view_shard *shard = &protocol->view.shards[i];
-
-		if (*shard->move_to && move_has_end(shard))
-			move_go_on(protocol, shard);
-		*shard->move_to = '\0';
-	}
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++)
+		stop(protocol, &protocol->view.shards[i]);
 }
 
 /* Whether the daemon sends it no longer, or is going to end it without us. What is muted stays
@@ -289,9 +318,7 @@ bool move_pass(struct protocol *protocol, uint64_t now)
 			continue;
 		node = view_find(&protocol->view, shard->move_to);
 		if (node == NO_NODE || view_rank(&protocol->view, shard, node) == NO_NODE) {
-			*shard->move_to = '\0'; /* it does not accept it any more: we go on */
-			if (move_has_end(shard))
-				move_go_on(protocol, shard);
+			stop(protocol, shard); /* it does not accept it any more: we go on */
 			continue;
 		}
 		if ((to != NO_NODE && node != to) || !may_pass(protocol, shard, now))

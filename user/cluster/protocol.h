@@ -187,14 +187,16 @@ void protocol_muted(struct protocol *protocol, unsigned int shard);
 /* From now on get no shards, and pass all on; or end that. */
 void protocol_drain(struct protocol *protocol, bool drain);
 
-/* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member, or it drains, or does
- * not have the lease; -ESRCH: not ours; -EBUSY: it is just being passed on. */
+/* Pass the shard on to this node, if it is ours, instead of where it was to go before. 0; -ENOENT:
+ * no such member, or it drains, or does not have the lease; -ESRCH: not ours, or just being passed
+ * on; -EBUSY: the store has not said whether it was passed on. */
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node);
 
-/* Ask another node: what protocol_move() or protocol_drain() would do there. -ENOENT: no live node
- * holds the shard, or may get it; or there is no such node; -EBUSY: no transaction has carried the
- * request before this one yet. `ask->id` is chosen. */
-int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask);
+/* Ask another node: what protocol_move() or protocol_drain() would do there. Each transaction
+ * carries one request, so they wait for each other. -ENOENT: no live node holds the shard, or may
+ * get it; or there is no such node; -EBUSY: PROTOCOL_ASKS wait. `ask->id` is chosen. */
+#define PROTOCOL_ASKS 16
+int protocol_ask(struct protocol *protocol, const struct node_ask *ask);
 
 /* The node to which a shard goes if none is named; NULL: there is none. */
 const char *protocol_other(const struct protocol *protocol, unsigned int shard);
@@ -304,6 +306,10 @@ void protocol_shard(const struct protocol *protocol, unsigned int index,
 		    struct shard_status *status);
 
 bool protocol_fit(const struct protocol *protocol, unsigned int shard);
+
+/* The node whose number of shards for this lease counts, instead of ours, so that nothing of it is
+ * sent here; NULL: ours does. */
+const char *protocol_ruler(const struct protocol *protocol, unsigned int lease);
 
 /* Why the shard has come to us, or left us, in a few words; constant text. */
 const char *protocol_why(const struct protocol *protocol, unsigned int index);

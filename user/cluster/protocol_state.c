@@ -2,7 +2,6 @@
 #include "cluster/protocol_state.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +24,10 @@ struct protocol *protocol_new(const struct protocol_settings *settings)
 
 void protocol_free(struct protocol *protocol)
 {
-	if (protocol)
-		view_free(&protocol->view);
-	if (protocol)
-		free(protocol->dropped);
+	if (!protocol)
+		return;
+	view_free(&protocol->view);
+	free(protocol->dropped);
 	free(protocol);
 }
 
@@ -240,11 +239,12 @@ int64_t protocol_epoch(const struct protocol *protocol, const struct view_shard 
 }
 
 /* Whether we are to send it from some time on. */
-static bool is_wanted(const struct protocol *protocol, const struct view_shard *shard)
+static bool is_wanted(const struct protocol *protocol, const struct view_shard *shard, uint64_t now)
 {
 	bool passed_on = *shard->move_to && (shard->move_mutes || move_has_end(shard));
 
-	return is_ours(protocol, shard) && !passed_on && !protocol_is_ending(protocol);
+	return is_ours(protocol, shard) && !passed_on && !protocol_is_ending(protocol) &&
+	       !view_overruled(&protocol->view, shard, now);
 }
 
 /* When we may begin to send a shard that has become ours. */
@@ -273,7 +273,7 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 	    is_held_without_store(protocol, shard, now))
 		move_go_on(protocol, shard);
 	*epoch = protocol_epoch(protocol, shard);
-	if (!is_wanted(protocol, shard))
+	if (!is_wanted(protocol, shard, now))
 		return 0;
 	move_resume(shard);
 	if (!is_held_without_store(protocol, shard, now))
@@ -294,12 +294,7 @@ bool protocol_ends(const struct protocol *protocol, unsigned int index, uint64_t
 {
 	const struct view_shard *shard = &protocol->view.shards[index];
 
-	return shard->ends > now && !is_wanted(protocol, shard);
-}
-
-bool protocol_is_set(const struct protocol *protocol, unsigned int shard)
-{
-	return protocol->view.shards[shard].sent_until;
+	return shard->ends > now && !is_wanted(protocol, shard, now);
 }
 
 /* Whether the daemon may still send any of our shards. */
@@ -328,12 +323,14 @@ bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind,
 		.serial = ++protocol->serial,
 		.weight = protocol->settings.weight,
 		.draining = protocol->drain,
-		.ask = now < protocol->ask_until ? protocol->ask : (struct node_ask){0},
+		.ask = move_ask(protocol, now),
 		.real = protocol->settings.clock_error ? now + (uint64_t)protocol->view.real : 0,
 		.nr_leases = protocol->view.nr_leases,
 	};
-	for (unsigned int i = 0; i < protocol->view.nr_leases; i++)
+	for (unsigned int i = 0; i < protocol->view.nr_leases; i++) {
 		txn->own.leases[i] = protocol->view.leases[i].hash;
+		txn->own.names[i] = protocol->view.leases[i].of_name;
+	}
 	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
 		if (protocol->view.shards[i].unfit && txn->own.nr_unfit++ < CLUSTER_UNFIT)
 			txn->own.unfit[txn->own.nr_unfit - 1] = protocol->view.shards[i].name;
@@ -482,7 +479,8 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 
 		/* The text in the transaction may be gone; it was this one. */
 		becomes.cut = becomes.cut && shard ? shard->cut : NULL;
-		view_see_shard(view, now, entry->lease, entry->number, revision, &becomes);
+		view_see_shard(view, now, entry->lease, entry->number, revision,
+			       txn->kind == TXN_RELEASE ? NULL : &becomes);
 	}
 	view->look = true;
 	protocol->hurry = protocol->hurry || txn->kind != TXN_RENEW;

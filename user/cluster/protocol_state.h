@@ -37,6 +37,8 @@ struct protocol {
 	uint64_t serial;
 	struct node_ask ask; /* of ours, until then: */
 	uint64_t ask_until;
+	struct node_ask asks[PROTOCOL_ASKS]; /* that wait */
+	unsigned int nr_asks;
 	int64_t revision;    /* of the last answer of the store */
 	uint64_t joined;     /* when this process became a member */
 	uint64_t unknown_at; /* when an answer was last missing */
@@ -105,6 +107,9 @@ void move_plan(struct protocol *protocol, uint64_t now, unsigned int own);
 /* Pass on what is muted, or whose end is set, to the node of the first one that is found. True:
  * protocol_start() was called. */
 bool move_pass(struct protocol *protocol, uint64_t now);
+
+/* What the next transaction asks other nodes for. */
+struct node_ask move_ask(struct protocol *protocol, uint64_t now);
 
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);

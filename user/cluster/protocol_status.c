@@ -52,6 +52,13 @@ void protocol_shard_name(const struct protocol *protocol, unsigned int index,
 					.number = shard->number};
 }
 
+const char *protocol_ruler(const struct protocol *protocol, unsigned int index)
+{
+	const struct view_lease *lease = &protocol->view.leases[index];
+
+	return lease->overruled ? protocol->view.nodes[lease->ruler].name : NULL;
+}
+
 bool protocol_fit(const struct protocol *protocol, unsigned int index)
 {
 	return !protocol->view.shards[index].unfit;
@@ -65,6 +72,11 @@ const char *protocol_why(const struct protocol *protocol, unsigned int index)
 		return protocol_is_ending(protocol) ? "the node left"
 						    : "the node was declared dead";
 	return shard->why ? shard->why : "passed on by its holder";
+}
+
+bool protocol_is_set(const struct protocol *protocol, unsigned int shard)
+{
+	return protocol->view.shards[shard].sent_until;
 }
 
 bool protocol_is_ours(const struct protocol *protocol, unsigned int index)

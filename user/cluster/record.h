@@ -54,7 +54,8 @@ struct node_record {
 	struct node_ask ask;
 	uint64_t real; /* CLOCK_REALTIME before the transaction, ns; 0: not said */
 	unsigned int nr_leases;
-	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name */
+	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name, */
+	uint64_t names[CLUSTER_LEASES];	 /* and name_hash() of its name alone */
 	/* shard_hash() of shards that it cannot relay now: no input arrives, or an output is down.
 	 */
 	unsigned int nr_unfit; /* above CLUSTER_UNFIT: all shards are */

@@ -38,7 +38,8 @@ void role_add(json_t **list, const struct protocol *protocol, const struct clust
 		if (!elsewhere)
 			continue;
 		protocol_shard_name(protocol, i, &shard);
-		json_add(list, json_pack("{s:s, s:i, s:I, s:b}", "name", shard.lease->name, "shard",
+		json_add(list, json_pack("{s:s, s:i, s:i, s:I, s:b}", "name", shard.lease->name,
+					 "shards", (int)shard.lease->shards, "shard",
 					 (int)shard.number, "elsewhere", (json_int_t)elsewhere,
 					 "cold", role_is_cold(protocol, config, i)));
 	}

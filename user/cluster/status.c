@@ -62,6 +62,22 @@ static json_t *shard_json(const struct status *status, unsigned int index, uint6
 			 "last_move", last->at ? text : NULL);
 }
 
+/* The leases of which nothing is sent here, because another node has another number of shards. */
+static json_t *overruled_json(const struct status *status)
+{
+	json_t *list = json_array();
+	const struct lease_name *lease;
+
+	for (unsigned int i = 0; (lease = protocol_lease(status->protocol, i)); i++) {
+		const char *ruler = protocol_ruler(status->protocol, i);
+
+		if (ruler)
+			json_add(&list, json_pack("{s:s, s:i, s:s}", "lease", lease->name, "shards",
+						  (int)lease->shards, "node", ruler));
+	}
+	return list;
+}
+
 static json_t *store_json(const struct store *store)
 {
 	struct store_status status;
@@ -91,12 +107,13 @@ static void method_status(void *context, const json_t *params, struct control_re
 	for (size_t i = 0; i < control_page_count(&page, total); i++)
 		json_add(&shards, shard_json(status, (unsigned int)(page.offset + i), now));
 	reply->result = json_pack(
-		"{s:s, s:s, s:I, s:I, s:{s:b, s:o}, s:o, s:o, s:i, s:o}", "node",
+		"{s:s, s:s, s:I, s:I, s:{s:b, s:o}, s:o, s:o, s:o, s:i, s:o}", "node",
 		status->config->node, "state", states[protocol_state(status->protocol)],
 		"deadline_ms", (json_int_t)(deadline > now ? (deadline - now) / NS_PER_MS : 0),
 		"moves", (json_int_t)status->moves, "daemon", "answers", answers, "reason",
-		json_text_string(reason), "store", store_json(status->store), "nodes",
-		nodes_json(status, now), "total", (int)total, "shards", shards);
+		json_text_string(reason), "store", store_json(status->store), "overruled",
+		overruled_json(status), "nodes", nodes_json(status, now), "total", (int)total,
+		"shards", shards);
 }
 
 /* ---- cluster.move, cluster.drain ---- */
@@ -122,8 +139,7 @@ static const char *param_node(const json_t *params, const char *standard)
 	return node ? node : standard;
 }
 
-/* A node's record has one request for other nodes. */
-#define ASK_BUSY "the request before this one has not been sent to the other nodes yet, try again"
+#define ASK_BUSY "etcd has not answered earlier requests yet; see `cluster status`, then try again"
 
 static void method_move(void *context, const json_t *params, struct control_reply *reply)
 {
@@ -148,17 +164,12 @@ static void method_move(void *context, const json_t *params, struct control_repl
 		ask.shard = (unsigned int)number;
 		snprintf(ask.lease, sizeof(ask.lease), "%s", lease);
 		snprintf(ask.node, sizeof(ask.node), "%s", node);
-		err = protocol_ask(status->protocol, clock_ns(), &ask);
-		if (err == -EBUSY) {
-			control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
-			return;
-		}
+		err = protocol_ask(status->protocol, &ask);
 	}
 	if (!err)
 		reply->result = json_object();
 	else if (err == -EBUSY)
-		control_fail(reply, CONTROL_REFUSED, "%s/%zu is just being passed on", lease,
-			     number);
+		control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
 	else
 		control_fail(reply, CONTROL_NOT_FOUND,
 			     "no live node %s that has the lease %s and does not drain, or nobody "
@@ -181,7 +192,7 @@ static void method_drain(void *context, const json_t *params, struct control_rep
 	if (strcmp(node, status->config->node) == 0) {
 		protocol_drain(status->protocol, json_is_true(drain));
 	} else {
-		int err = protocol_ask(status->protocol, clock_ns(), &ask);
+		int err = protocol_ask(status->protocol, &ask);
 
 		if (err == -EBUSY)
 			control_fail(reply, CONTROL_REFUSED, ASK_BUSY);

@@ -17,6 +17,45 @@ void view_free(struct view *view)
 	view->nr_shards = 0;
 }
 
+/* ---- leases ---- */
+
+/* Whether the node's rules name the lease; then *same says whether with our number of shards. */
+static bool names_lease(const struct node_record *record, const struct view_lease *lease,
+			bool *same)
+{
+	for (unsigned int i = 0; i < record->nr_leases; i++) {
+		if (record->names[i] != lease->of_name)
+			continue;
+		*same = record->leases[i] == lease->hash;
+		return true;
+	}
+	return false;
+}
+
+static void find_rulers(struct view *view, uint64_t now)
+{
+	for (unsigned int i = 0; i < view->nr_leases; i++) {
+		struct view_lease *lease = &view->leases[i];
+		int64_t oldest = INT64_MAX;
+		bool before = lease->overruled, same;
+
+		lease->ruler = NO_NODE;
+		lease->overruled = false;
+		for (unsigned int j = 0; j < CLUSTER_NODES; j++) {
+			const struct view_node *node = &view->nodes[j];
+
+			if (!*node->name || node->term >= oldest ||
+			    !names_lease(&node->record, lease, &same))
+				continue;
+			oldest = node->term;
+			lease->ruler = j;
+			lease->overruled = !same;
+		}
+		if (before && !lease->overruled)
+			lease->agreed_at = now + view->deadline + view->guard;
+	}
+}
+
 /* ---- shards ---- */
 
 struct view_shard *view_shard(const struct view *view, const char *lease, unsigned int number)
@@ -62,10 +101,16 @@ static void enter_lease(struct view *next, const struct view *view, const struct
 {
 	struct view_lease *lease = &next->leases[next->nr_leases];
 
-	*lease = (struct view_lease){.name = *name, .hash = lease_hash(name->name, name->shards)};
+	*lease = (struct view_lease){.name = *name,
+				     .hash = lease_hash(name->name, name->shards),
+				     .of_name = name_hash(name->name)};
 	for (unsigned int i = 0; i < view->nr_leases; i++) {
-		if (strcmp(view->leases[i].name.name, name->name) == 0)
-			lease->hold = view->leases[i].hold;
+		const struct view_lease *before = &view->leases[i];
+
+		if (before->hash == lease->hash)
+			*lease = *before;
+		else if (before->of_name == lease->of_name)
+			lease->hold = before->hold;
 	}
 	for (unsigned int i = 0; i < name->shards; i++) {
 		const struct view_shard *known = view_shard(view, name->name, i);
@@ -113,6 +158,7 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	free_others(view, next);
 	free(view->shards);
 	*view = *next;
+	find_rulers(view, 0); /* it only overrules */
 	free(next);
 	return 1;
 }
@@ -223,6 +269,7 @@ static void forget(struct view *view, uint64_t now, struct view_node *node)
 	*node = (struct view_node){0};
 	view->changed = now;
 	view->look = true;
+	find_rulers(view, now);
 }
 
 void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
@@ -230,6 +277,7 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 {
 	unsigned int found = view_find(view, name);
 	struct view_node *node;
+	bool renamed;
 
 	if (found == NO_NODE) {
 		found = record ? free_place(view) : NO_NODE;
@@ -259,10 +307,14 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 	if (record->nr_unfit != node->record.nr_unfit ||
 	    memcmp(record->unfit, node->record.unfit, sizeof(record->unfit)) != 0)
 		view->changed = now;
+	renamed = term != node->term || record->nr_leases != node->record.nr_leases ||
+		  memcmp(record->leases, node->record.leases, sizeof(record->leases)) != 0;
 	node->term = term;
 	node->mod = mod;
 	node->seen = now;
 	node->record = *record;
+	if (renamed)
+		find_rulers(view, now);
 }
 
 /* What the nodes' delays say, and moments that were agreed on, is of the time before the step. */
@@ -301,6 +353,7 @@ void view_forget(struct view *view, uint64_t now)
 		*shard->move_to = '\0';
 	}
 	view->changed = now;
+	find_rulers(view, now);
 }
 
 void view_reading(struct view *view)

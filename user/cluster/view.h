@@ -75,8 +75,14 @@ struct view_shard {
 
 struct view_lease {
 	struct lease_name name;
-	uint64_t hash;
+	uint64_t hash, of_name; /* lease_hash(), name_hash() */
 	bool hold;
+	/* The node that has been a member for longest of those whose rules name the lease: with its
+	 * number of shards, because the shards of another number are other streams. */
+	unsigned int ruler;
+	bool overruled; /* ours is another one */
+	/* When every node must have seen that ours counts again. */
+	uint64_t agreed_at;
 };
 
 struct view {
@@ -115,6 +121,15 @@ struct view_shard *view_shard(const struct view *view, const char *lease, unsign
 struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *lease,
 				  unsigned int number, int64_t mod,
 				  const struct shard_record *record);
+/* No shard of this lease may be sent here. */
+static inline bool view_overruled(const struct view *view, const struct view_shard *shard,
+				  uint64_t now)
+{
+	const struct view_lease *lease = &view->leases[shard->lease];
+
+	return lease->overruled || now < lease->agreed_at;
+}
+
 void view_reading(struct view *view);
 
 /* The end of a reading. True: what was read is older than what was known before, so it is of

@@ -233,6 +233,8 @@ void show_cluster(const struct screen *screen, const json_t *answer)
 	};
 	const json_t *daemon = json_object_get(answer, "daemon");
 	const json_t *store = json_object_get(answer, "store");
+	const json_t *lease;
+	size_t i;
 
 	screen_print(screen, "node %s: %s, deadline in %lld ms\n", show_text(answer, "node"),
 		     show_text(answer, "state"), show_number(answer, "deadline_ms"));
@@ -240,6 +242,11 @@ void show_cluster(const struct screen *screen, const json_t *answer)
 		screen_print(screen, "xmcastd does not answer: %s\n", show_text(daemon, "reason"));
 	if (!show_true(store, "reachable"))
 		screen_print(screen, "etcd does not answer: %s\n", show_text(store, "error"));
+	json_array_foreach(json_object_get(answer, "overruled"), i, lease) screen_print(
+		screen,
+		"nothing of lease %s is sent here: it has %lld shards in the rules here, "
+		"another number on %s\n",
+		show_text(lease, "lease"), show_number(lease, "shards"), show_text(lease, "node"));
 	putc('\n', screen->stream);
 	columns_show(screen, nodes, json_object_get(answer, "nodes"), NULL);
 	putc('\n', screen->stream);

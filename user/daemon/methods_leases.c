@@ -14,10 +14,10 @@
 
 /* What a change is made of: in the request itself, or in each item of "leases". */
 static const char expected[] =
-	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\", "
+	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"shards\", \"from\", \"epoch\", "
 	"\"elsewhere\", \"from_seq\" or \"until_seq\" as needed, or {\"name\": NAME, "
 	"\"elsewhere\": "
-	"NANOSECONDS} with \"shard\" or \"cold\", all numbers from 0 on";
+	"NANOSECONDS} with \"shard\", \"shards\" or \"cold\", all numbers from 0 on";
 
 static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
 			json_int_t *number)
@@ -65,17 +65,18 @@ static bool read_cuts(const json_t *object, const char *key, enum cut_side side,
 
 static bool read_change(const json_t *object, struct lease_change *change)
 {
-	static const char *const optional[] = {"elsewhere", "shard",	"cold",	    "from",
-					       "epoch",	    "from_seq", "until_seq"};
-	json_int_t shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
+	static const char *const optional[] = {"elsewhere", "shard", "shards",	 "cold",
+					       "from",	    "epoch", "from_seq", "until_seq"};
+	json_int_t shards = 0, shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
 	size_t keys, known;
 
-	/* Without "until" only the first three have a meaning. */
+	/* Without "until" only the first four have a meaning. */
 	change->keep = !json_object_get(object, "until");
 	keys = change->keep ? 1 : 2;
-	known = change->keep ? 3 : sizeof(optional) / sizeof(optional[0]);
+	known = change->keep ? 4 : sizeof(optional) / sizeof(optional[0]);
 	change->name = json_string_value(json_object_get(object, "name"));
-	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
+	if (!change->name || !read_number(object, "shards", LEASE_SHARDS_MAX, false, &shards) ||
+	    !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
 	    !read_number(object, "until", INT64_MAX, false, &until) ||
 	    !read_number(object, "epoch", EPOCH_MAX, false, &epoch) ||
@@ -85,6 +86,7 @@ static bool read_change(const json_t *object, struct lease_change *change)
 		return false;
 	for (size_t i = 0; i < known; i++)
 		keys += json_object_get(object, optional[i]) != NULL;
+	change->shards = (unsigned int)shards;
 	change->shard = (int)shard;
 	change->from_ns = (uint64_t)from;
 	change->until_ns = (uint64_t)until;

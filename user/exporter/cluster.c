@@ -117,6 +117,8 @@ json_t *cluster_read(const char *socket, int signal_fd)
 		json_decref(leases);
 		return err == -ENOMEM ? NULL : none ? json_object() : json_pack("{s:b}", "up", 0);
 	}
+	count(status, "overruled_leases",
+	      (int)json_array_size(json_object_get(status, "overruled")));
 	err = json_object_set_new(status, "leases", leases);
 	if (json_object_set_new(status, "up", json_true()) || err) {
 		json_decref(status);

@@ -141,6 +141,9 @@ static int check(const struct leases *leases, const struct lease_change *change,
 
 	if (!lease)
 		return -ENOENT;
+	if (change->shards && change->shards != lease->shards)
+		return explain(reason, -ENOENT, "lease %.63s has %u shards, not %u", change->name,
+			       lease->shards, change->shards);
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
 		if (change->epoch < lease->state[i].epoch)
 			return explain(reason, -ESTALE,

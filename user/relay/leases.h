@@ -49,6 +49,7 @@ struct lease_change {
 	enum cut_side side;
 	unsigned int nr_cuts; /* 0: none */
 	const struct lease_cut *cuts;
+	unsigned int shards; /* that the lease must have; 0: any number */
 };
 
 #define LEASE_SAME_EPOCH UINT64_MAX

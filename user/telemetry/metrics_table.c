@@ -87,6 +87,8 @@ const struct metric metric_table[] = {
 	      1000, "How long this host may send without another renewal in etcd."),
 	COUNTER(CLUSTER, "moves", "xmcast_cluster_moves", NULL, NULL,
 		"Shards that this host has got or lost since its xmcast-cluster was started."),
+	GAUGE(CLUSTER, NUMBER, "overruled_leases", "xmcast_cluster_overruled_leases", NULL, NULL, 0,
+	      "Leases of which nothing is sent here: another host has another number of shards."),
 	GAUGE(CLUSTER_DAEMON, BOOLEAN, "answers", "xmcast_cluster_daemon_answers", NULL, NULL, 0,
 	      "Whether xmcastd answers xmcast-cluster."),
 	GAUGE(CLUSTER_STORE, BOOLEAN, "reachable", "xmcast_cluster_store_reachable", NULL, NULL, 0,
