@@ -564,6 +564,41 @@ static void our_number_of_shards_changes(void **state)
 	protocol_free(protocol);
 }
 
+/* An input of one shard that comes and goes at another node does not keep the other shards from
+ * going there. */
+static void an_unsteady_input_delays_its_shard_only(void **state)
+{
+	static const struct lease_name two = {"wide", 2};
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct node_record other = record_of(2);
+	struct protocol *protocol = new_member();
+	int64_t revision = 10;
+
+	other.weight = CLUSTER_WEIGHT;
+	other.leases[0] = lease_hash("wide", 2);
+	other.unfit[0] = shard_hash("wide", 1);
+	assert_int_equal(protocol_set_leases(protocol, &two, 1), 0);
+	protocol_reading(protocol);
+	protocol_see_node(protocol, TIME, "a", 2, 2, NULL);
+	for (unsigned int i = 0; i < 2; i++)
+		protocol_see_shard(protocol, TIME, "wide", i, 4 + i, &held);
+	protocol_see_all(protocol, TIME, 9);
+	for (uint64_t now = TIME; now < TIME + 3000 * MS; now += 100 * MS) {
+		struct txn txn;
+
+		other.serial++;
+		other.nr_unfit = other.serial % 2;
+		protocol_see_node(protocol, now, "b", 3, revision++, &other);
+		while (protocol_request(protocol, now, &txn))
+			protocol_answer(
+				protocol, now,
+				&(struct answer){.kind = ANSWER_DONE, .revision = revision++});
+	}
+	assert_false(protocol_is_ours(protocol, 0));
+	assert_true(protocol_is_ours(protocol, 1));
+	protocol_free(protocol);
+}
+
 /* Shards wait for each other: the last of many is not muted because it has waited for long. */
 static void a_long_queue_is_not_muted(void **state)
 {
@@ -693,6 +728,7 @@ int main(void)
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(the_last_move_counts),
+		cmocka_unit_test(an_unsteady_input_delays_its_shard_only),
 		cmocka_unit_test(another_number_of_shards),
 		cmocka_unit_test(our_number_of_shards_changes),
 		cmocka_unit_test(a_long_queue_is_not_muted),

@@ -75,7 +75,8 @@ void move_plan(struct protocol *protocol, uint64_t now, unsigned int own)
 		unsigned int best;
 
 		if (!is_ours(protocol, shard) || *shard->move_to ||
-		    (shard->record.pinned && !protocol->drain))
+		    (!protocol->drain && (shard->record.pinned ||
+					  view_elapsed(now, shard->changed) < settings->settle)))
 			continue;
 		best = view_ranked(&protocol->view, shard, 0);
 		/* See move_plan_unfit(). */

@@ -272,6 +272,32 @@ static void forget(struct view *view, uint64_t now, struct view_node *node)
 	find_rulers(view, now);
 }
 
+static bool is_fit(const struct node_record *record, const struct view_shard *shard)
+{
+	if (record->nr_unfit > CLUSTER_UNFIT)
+		return false;
+	for (unsigned int i = 0; i < record->nr_unfit; i++) {
+		if (record->unfit[i] == shard->name)
+			return false;
+	}
+	return true;
+}
+
+/* Inputs that come and go count as well for how long a shard has been stable. */
+static void note_inputs(struct view *view, uint64_t now, const struct node_record *before,
+			const struct node_record *record)
+{
+	if (record->nr_unfit == before->nr_unfit &&
+	    memcmp(record->unfit, before->unfit, sizeof(record->unfit)) == 0)
+		return;
+	for (unsigned int i = 0; i < view->nr_shards; i++) {
+		struct view_shard *shard = &view->shards[i];
+
+		if (is_fit(record, shard) != is_fit(before, shard))
+			shard->changed = now;
+	}
+}
+
 void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
 		   const struct node_record *record)
 {
@@ -303,10 +329,7 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		node->since = view->changed = now;
 		node->live = view->look = true;
 	}
-	/* Inputs that come and go count as well for how long all has been stable. */
-	if (record->nr_unfit != node->record.nr_unfit ||
-	    memcmp(record->unfit, node->record.unfit, sizeof(record->unfit)) != 0)
-		view->changed = now;
+	note_inputs(view, now, &node->record, record);
 	renamed = term != node->term || record->nr_leases != node->record.nr_leases ||
 		  memcmp(record->leases, node->record.leases, sizeof(record->leases)) != 0;
 	node->term = term;
@@ -443,29 +466,18 @@ static bool may_hold(const struct view_node *node, const struct view_shard *shar
 	return false;
 }
 
-static bool is_fit(const struct view_node *node, const struct view_shard *shard)
-{
-	if (node->record.nr_unfit > CLUSTER_UNFIT)
-		return false;
-	for (unsigned int i = 0; i < node->record.nr_unfit; i++) {
-		if (node->record.unfit[i] == shard->name)
-			return false;
-	}
-	return true;
-}
-
 /* The highest bit is that it can relay the shard. */
 static uint64_t score(const struct view_node *node, const struct view_shard *shard)
 {
 	uint64_t ticket =
 		rendezvous_score(node->hash, node->record.weight, shard->hash, shard->number);
 
-	return (uint64_t)is_fit(node, shard) << 63 | ticket >> 1;
+	return (uint64_t)is_fit(&node->record, shard) << 63 | ticket >> 1;
 }
 
 bool view_fit(const struct view *view, const struct view_shard *shard, unsigned int node)
 {
-	return is_fit(&view->nodes[node], shard);
+	return is_fit(&view->nodes[node].record, shard);
 }
 
 /* A selection by rank: the nodes are few, and ranks beyond 2 are rare. */
@@ -522,7 +534,7 @@ bool view_is_behind(const struct view *view, const struct view_shard *shard, uns
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 		const struct view_node *other = &view->nodes[i];
 
-		before += may_hold(other, shard) && is_fit(other, shard) &&
+		before += may_hold(other, shard) && is_fit(&other->record, shard) &&
 			  ticket_of(other, shard) > own;
 	}
 	return before >= most;

@@ -46,6 +46,7 @@ struct view_shard {
 	uint64_t from;	      /* when we may send it at the earliest, */
 	int64_t from_mod;     /* since its key has this mod_revision; see protocol_until() */
 	int64_t listed;	      /* the mod_revision reported since view_reading(); 0: none */
+	uint64_t changed;     /* when a node last became able or unable to relay it */
 	bool unfit;	      /* we cannot relay it now, */
 	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
 	uint64_t free_since;  /* when it was first found without a holder; 0: it has one */
