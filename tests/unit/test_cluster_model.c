@@ -472,7 +472,7 @@ static void run_daemon(struct world *world, unsigned int i)
 		if (hears && !asks->until)
 			protocol_muted(node->protocol, s);
 		if (hears && asks->begin_at)
-			protocol_cut_set(node->protocol, s);
+			protocol_cut_set(node->protocol, s, clock_of(world, i));
 		if (hears && node->later[s])
 			protocol_later_set(node->protocol, s, true);
 		if (hears && node->ends[s])

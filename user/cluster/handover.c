@@ -357,10 +357,11 @@ static void end_answered(struct handover *handover, struct protocol *protocol, u
 	handover_reset(handover);
 }
 
-void handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
+bool handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
 		     const json_t *result)
 {
 	json_t *rules = json_object_get(result, "rules");
+	bool in_time = true;
 	unsigned int index;
 
 	switch (handover->step) {
@@ -368,29 +369,30 @@ void handover_answer(struct handover *handover, struct protocol *protocol, uint6
 		handover->rules = json_incref(rules);
 		handover->at = now;
 		handover->step = rules ? HANDOVER_PAUSE : HANDOVER_READY;
-		return;
+		break;
 	case HANDOVER_SECOND:
 		choose(handover, protocol, now, rules);
-		return;
+		break;
 	case HANDOVER_END:
 		end_answered(handover, protocol, now, !result);
-		return;
+		break;
 	case HANDOVER_LATER:
 		if (find(handover, protocol, &index))
 			protocol_later_set(protocol, index, result);
 		handover_reset(handover);
-		return;
+		break;
 	case HANDOVER_BEGIN:
 		/* Refused: the rules differ, or it is too late. It begins at the moment. */
 		if (find(handover, protocol, &index) && result)
-			protocol_cut_set(protocol, index);
+			in_time = protocol_cut_set(protocol, index, now);
 		else if (find(handover, protocol, &index))
 			protocol_cut_refused(protocol, index, now);
 		handover_reset(handover);
-		return;
+		break;
 	default:
-		return;
+		break;
 	}
+	return in_time;
 }
 
 uint64_t handover_next(const struct handover *handover)

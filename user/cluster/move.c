@@ -355,9 +355,13 @@ const char *protocol_cut(const struct protocol *protocol, unsigned int index, ui
 		       : NULL;
 }
 
-void protocol_cut_set(struct protocol *protocol, unsigned int index)
+bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now)
 {
-	protocol->view.shards[index].cut_set = true;
+	struct view_shard *shard = &protocol->view.shards[index];
+
+	shard->cut_set = true;
+	/* The numbers were chosen to come in the middle of that time. */
+	return shard->quiet >= now + shard->record.left / 2;
 }
 
 uint64_t protocol_withheld(const struct protocol *protocol)

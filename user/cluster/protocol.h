@@ -260,9 +260,10 @@ uint64_t protocol_lead(const struct protocol *protocol, unsigned int shard);
 
 /* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
  * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.
- * Valid until the next report. */
+ * Valid until the next report. protocol_cut_set() is false if they have probably come already: what
+ * came from them until now is lost. */
 const char *protocol_cut(const struct protocol *protocol, unsigned int index, uint64_t now);
-void protocol_cut_set(struct protocol *protocol, unsigned int index);
+bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now);
 
 /* The daemon has refused the numbers, so it withholds nothing: it begins once the former holder has
  * ended. */
