@@ -8,7 +8,7 @@
 #: make fault       make every system call and allocation of the daemon fail once (root)
 #: make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
 #:                  soak-restarts: what 100 restarts of each kind cost a stream (root)
-#:                  soak-cluster: 200 random faults of three relays, and no packet twice (root)
+#:                  soak-cluster: 5,000 rules drained, 200 random faults, and no packet twice (root)
 #: make bench       ratios against other relays and the bare receive rate (root); bench-full
 #: make coverage    the tests in an instrumented build, then their coverage of user/ (root)
 #: make install     and uninstall; DESTDIR= PREFIX=/usr/local bindir= sbindir= sysconfdir= mandir= unitdir=
@@ -384,6 +384,7 @@ soak-restarts: check-root test-deps
 # About 5 minutes. SOAK_FLAGS: see tests/soak/cluster.py --help.
 soak-cluster: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tests/soak/drain.py
 	$(Q)XMCAST_BUILD=$(B) tests/soak/cluster.py $(SOAK_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ class Moves:
 
     def in_time(self):
         """Have etcd and the relays answered all requests of both hosts in time?"""
-        return not any(host.agent.process.find_line("store-unreachable|daemon-lost") for host in self.relays.relays)
+        return not any(host.agent.process.find_line("store-unreachable|daemon-lost|move-late")
+                       for host in self.relays.relays)
 
     def end(self):
         """Stop the stream. Returns the packets that both relays have received and none has sent."""
