@@ -439,6 +439,7 @@ static void an_end_of_an_older_key(void **state)
 	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	assert_int_equal(latest, TIME + 600 * MS); /* however long the daemon may hang */
 	protocol_end_asked(protocol, 0, latest);
 	protocol_see_shard(protocol, now, radio.name, 0, 6, &held);
 	protocol_end_set(protocol, 0, now, latest, 0, NULL);
