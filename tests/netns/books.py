@@ -90,7 +90,7 @@ def _check_totals(stats):
         equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
     equal(totals["rate_limited_packets"], sum(o["drops"]["rate_limited"] for o in outputs),
           "total rate_limited_packets")
-    withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired", "standby", "no_number", "merge_full")
+    withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired", "standby", "side_change", "no_number", "merge_full")
     unused = ("inactive_side", "duplicate", "late", "foreign")
     equal(totals["withheld_packets"], sum(o["drops"][key] for o in outputs for key in withheld),
           "total withheld_packets")

@@ -101,6 +101,7 @@ class Pump:
 
     def __init__(self, sides):
         self.sides, self.number, self.received = sides, 0, []
+        self.last = [0, 0]  # when each side has sent
         self.sides.sock.setblocking(False)
 
     def _read(self):
@@ -108,17 +109,23 @@ class Pump:
             while True:
                 self.received.append(self.sides.sock.recv(2048))
 
-    def until(self, sides, condition, what):
+    def send(self, sides, slow=()):
+        """Send by these sides, one datagram of each every millisecond; of those that are slow, every 100 ms."""
+        for _ in range(20):
+            for side in sides:
+                if side not in slow or time.monotonic() - self.last[side] > 0.1:
+                    self.sides.send(side, b"%c%d" % (65 + side, self.number))
+                    self.last[side] = time.monotonic()
+            self.number += 1
+            time.sleep(0.001)
+        self._read()
+
+    def until(self, sides, condition, what, slow=()):
         """Send by these sides until condition() holds. Not for ever."""
         end = time.monotonic() + PATIENCE
         while not condition():
             check(time.monotonic() < end, f"not in time: {what}")
-            for _ in range(20):
-                for side in sides:
-                    self.sides.send(side, b"%c%d" % (65 + side, self.number))
-                self.number += 1
-                time.sleep(0.001)
-            self._read()
+            self.send(sides, slow)
 
     def finish(self):
         """All that was relayed was received, in order, and of one side after the other."""
@@ -131,19 +138,27 @@ class Pump:
             self._read()
         equal(len(self.received), used, "received")
         equal(rule["outputs"][0]["sent_packets"], used, "sent")
-        for side in (b"A", b"B"):
-            numbers = [int(p[1:]) for p in self.received if p[:1] == side]
-            check(all(a < b for a, b in zip(numbers, numbers[1:])), f"{side} in order, none twice")
+        for side in rule["sides"]:
+            name = side["name"]
+            numbers = [int(p[1:]) for p in self.received if p[:1] == name.encode()]
+            check(all(a < b for a, b in zip(numbers, numbers[1:])), f"{name} in order, none twice")
+            equal(len(numbers), side["used_packets"], f"received of {name}")
+            equal(side["used_packets"] + side["inactive_packets"] + side["side_change_packets"],
+                  side["received_packets"], f"all of {name}")
+        for reason, key in (("inactive_side", "inactive_packets"), ("side_change", "side_change_packets")):
+            equal(rule["outputs"][0]["drops"][reason], sum(side[key] for side in rule["sides"]), reason)
         # The first one that is relayed may be that of a side that was not selected at the beginning.
         check(len(runs(self.received)) <= rule["switches"] + 1,
               f"{rule['switches']} switches, but {runs(self.received)}: something old was sent")
+        check_books(self.sides.daemon.stats())
+        self.sides.daemon.stop()
         return rule
 
 
 @test
 def there_and_back():
-    """While both flow, the first one stops and comes back: one side after the other leaves, nothing old, nothing twice"""
-    sides = Sides("hold 200ms return 500ms")
+    """The first side stops, flaps, comes back, and both stop: one side after the other leaves, nothing old or twice"""
+    sides = Sides("hold 500ms return 1s")
     pump = Pump(sides)
     log = sides.daemon.process
 
@@ -154,15 +169,35 @@ def there_and_back():
     pump.until((0, 1), lambda: times_back() == 1 and sides.side(1)["inactive_packets"] > 100, "A is relayed")
     pump.until((1,), lambda: log.find_line("side-lost rule=cam1 side=A"), "A is reported as lost")
     check(sides.side(1)["selected"], "B is relayed")
-    pump.until((0, 1), lambda: times_back() == 2, "A is back")
-    pump.until((0, 1), lambda: pump.received[-1][:1] == b"A", "A is relayed")
-    rule = pump.finish()
-    check("ABA" in runs(pump.received), runs(pump.received))
-    for side in rule["sides"]:
-        equal(side["used_packets"] + side["inactive_packets"], side["received_packets"], f"all of {side['name']}")
+    # For longer than `return`, but never without a gap of `hold`.
+    used, begin = sides.side(0)["used_packets"], time.monotonic()
+    while time.monotonic() < begin + 1.5:
+        pump.send((1, 0))
+        pump.until((1,), lambda: sides.side(0)["state"] == "silent", "A is silent")
+    equal(sides.side(0)["used_packets"], used, "of A, which flaps")
+    pump.until((1, 0), lambda: pump.received[-1][:1] == b"A", "A is relayed")
     log.wait_line("side-selected rule=cam1 side=A before=B cause=returned")
-    check_books(sides.daemon.stats())
-    sides.daemon.stop()
+    sides.wait_state(1, "silent")
+    sides.wait_state(0, "silent")
+    check(sides.side(0)["selected"], "A stays selected while nothing arrives")
+    pump.send((1,))
+    rule = pump.finish()
+    equal(pump.received[-20:], [b"B%d" % i for i in range(pump.number - 20, pump.number)], "what arrives first")
+    check("ABAB" in runs(pump.received), runs(pump.received))
+
+
+@test
+def slow():
+    """A side that sends less than `below` counts as silent, until it has been fast for `return`"""
+    sides = Sides("hold 1s below 20pps return 1s")
+    pump = Pump(sides)
+    pump.until((0, 1), lambda: sides.side(0)["used_packets"] > 100 and sides.side(0)["selected"], "A is relayed")
+    pump.until((0, 1), lambda: sides.side(1)["selected"], "B is relayed", slow=(0,))
+    equal(sides.side(0)["state"], "silent", "state of A")
+    sides.daemon.process.wait_line("side-selected rule=cam1 side=B before=A cause=slow")
+    pump.until((0, 1), lambda: pump.received[-1][:1] == b"A", "A is relayed")
+    pump.finish()
+    check("ABA" in runs(pump.received), runs(pump.received))
 
 
 @test
@@ -177,7 +212,6 @@ def never():
     sides.wait_state(1, "silent")
     pump.until((0,), lambda: sides.side(0)["used_packets"] > 100, "A is relayed")
     pump.finish()
-    sides.daemon.stop()
 
 
 @test

@@ -34,7 +34,7 @@ static struct selection *make(unsigned int sides, unsigned int hold_ms, uint32_t
 /* A datagram with one output, which is sent at once. */
 static bool arrive(struct selection *selection, unsigned int side, uint64_t ms)
 {
-	bool admitted = selection_admit(selection, side, 1, START + ms * MS);
+	bool admitted = !selection_admit(selection, side, 1, START + ms * MS);
 
 	if (admitted)
 		selection_done(&selection->sides[side], 1);
@@ -177,15 +177,16 @@ static void test_unsent(void **state)
 {
 	struct selection *selection = make(2, 100, 1000, 0);
 
-	assert_true(selection_admit(selection, 0, 3, START));
+	assert_int_equal(selection_admit(selection, 0, 3, START), WITHHELD_NOTHING);
 	/* The thread of the first side is stopped. */
-	assert_false(arrive(selection, 1, 200));
+	assert_int_equal(selection_admit(selection, 1, 1, START + 200 * MS), WITHHELD_SIDE_CHANGE);
 	assert_int_equal(selection_side(selection), 1);
 	assert_false(arrive(selection, 1, 201));
 	selection_done(&selection->sides[0], 2);
 	assert_false(arrive(selection, 1, 202));
 	/* It has a queue of older datagrams, none of which leaves now. */
-	assert_false(arrive(selection, 0, 203));
+	assert_int_equal(selection_admit(selection, 0, 1, START + 203 * MS),
+			 WITHHELD_INACTIVE_SIDE);
 	selection_done(&selection->sides[0], 1);
 	assert_false(arrive(selection, 0, 204));
 	assert_true(arrive(selection, 1, 205));
@@ -227,7 +228,7 @@ static void step(struct model *model, unsigned int side, uint64_t ms)
 		better |= i != selected && model_flows(model, i, ms);
 	if (!model->flowed[side] || ms - model->last[side] >= model->hold_ms)
 		model->good[side] = ms;
-	admitted = selection_admit(model->selection, side, 1, START + ms * MS);
+	admitted = !selection_admit(model->selection, side, 1, START + ms * MS);
 	model->last[side] = ms;
 	model->flowed[side] = true;
 	/* The selected side changes only for a reason. */
@@ -332,7 +333,7 @@ static void *race(void *context)
 	struct selection_side *side = &race->selection->sides[racer->side];
 
 	while (!pauses(racer) || !is_over(race)) {
-		if (!selection_admit(race->selection, racer->side, 1, tick(race)))
+		if (selection_admit(race->selection, racer->side, 1, tick(race)))
 			continue;
 		atomic_fetch_add(&race->sending[racer->side], 1);
 		if (atomic_load(&race->sending[!racer->side]))

@@ -290,8 +290,8 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "dropped_packets"), 10 + 7 + 6000);
 	expect_keys(json_object_get(output, "drops"),
 		    "rate_limited not_copied no_carrier unreachable no_source ttl_expired "
-		    "standby not_joined inactive_side duplicate late foreign no_number "
-		    "merge_full");
+		    "standby not_joined inactive_side side_change duplicate late foreign "
+		    "no_number merge_full");
 	assert_int_equal(at(json_object_get(output, "drops"), "no_carrier"), 1000);
 	assert_int_equal(at(json_object_get(output, "drops"), "unreachable"), 2000);
 	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);

@@ -89,19 +89,19 @@ static bool is_cut(const struct stream *stream, const struct datagram *datagram,
 static enum withheld judge(struct egress_loop *loop, const struct stream *stream,
 			   const struct datagram *datagram)
 {
-	enum withheld result = WITHHELD_NOTHING;
+	enum withheld result = WITHHELD_NOTHING, side;
 
 	/* The lease first: a selection must not count datagrams that are not sent. */
 	if (stream->lease && (!lease_allows(stream->lease, outbox_recent_ns(&loop->outbox)) ||
 			      is_cut(stream, datagram, loop->outbox.now_ns)))
 		result = WITHHELD_STANDBY;
-	if (stream->selection &&
-	    !selection_admit(stream->selection, stream->rule.side, stream->nr_outputs,
-			     outbox_recent_ns(&loop->outbox)))
-		return result ? result : WITHHELD_INACTIVE_SIDE;
-	if (stream->selection && result)
+	if (!stream->selection)
+		return result;
+	side = selection_admit(stream->selection, stream->rule.side, stream->nr_outputs,
+			       outbox_recent_ns(&loop->outbox));
+	if (result && !side)
 		selection_done(&stream->selection->sides[stream->rule.side], stream->nr_outputs);
-	return result;
+	return result ? result : side;
 }
 
 /* Send a datagram to every output of its stream. */

@@ -99,8 +99,9 @@ static void arrive(struct selection *selection, struct selection_side *side, uin
 		measure(side, below_pps, hold_ns, now_ns);
 	if (since(now_ns, last_ns) >= hold_ns || (below_pps && is_slow(side)))
 		atomic_store_explicit(&side->good_ns, now_ns, memory_order_relaxed);
+	/* Not if another thread of the side has written since: its time may be the later one. */
 	if (last_ns < now_ns)
-		atomic_store_explicit(&side->last_ns, now_ns, memory_order_relaxed);
+		atomic_compare_exchange_strong(&side->last_ns, &last_ns, now_ns);
 }
 
 /* May this side, which is not selected, take over from the selected one? */
@@ -158,21 +159,21 @@ static bool settle(struct selection *selection, unsigned int mine, uint64_t word
 	       ((word & 0xff) == mine && (word & SELECTION_SETTLED));
 }
 
-bool selection_admit(struct selection *selection, unsigned int mine, unsigned int outputs,
-		     uint64_t now_ns)
+enum withheld selection_admit(struct selection *selection, unsigned int mine, unsigned int outputs,
+			      uint64_t now_ns)
 {
 	struct selection_side *side = &selection->sides[mine];
 	uint64_t word = atomic_load(&selection->word);
 
 	arrive(selection, side, now_ns);
 	if ((word & 0xff) != mine && !take_over(selection, mine, word, now_ns))
-		return false;
+		return WITHHELD_INACTIVE_SIDE;
 	atomic_fetch_add(&side->unsent, outputs);
 	word = atomic_load(&selection->word);
 	if ((word & 0xff) == mine && ((word & SELECTION_SETTLED) || settle(selection, mine, word)))
-		return true;
+		return WITHHELD_NOTHING;
 	selection_done(side, outputs);
-	return false;
+	return (word & 0xff) == mine ? WITHHELD_SIDE_CHANGE : WITHHELD_INACTIVE_SIDE;
 }
 
 void selection_read(const struct selection *selection, struct selection_change *change)

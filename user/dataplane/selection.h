@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "dataplane/withheld.h"
 #include "rules/rule.h"
 
 /* Why the selected side changed. */
@@ -82,10 +83,11 @@ void selection_configure(struct selection *selection, const struct rule *rule);
 struct selection *selection_hold(struct selection *selection);
 void selection_put(struct selection *selection);
 
-/* A datagram of this side has arrived, for `outputs` outputs. True: it may be sent; call
- * selection_done() when all of them are done. */
-bool selection_admit(struct selection *selection, unsigned int side, unsigned int outputs,
-		     uint64_t now_ns);
+/* A datagram of this side has arrived, for `outputs` outputs. WITHHELD_NOTHING: it may be sent;
+ * call selection_done() when all of them are done. WITHHELD_INACTIVE_SIDE: another side is
+ * selected. WITHHELD_SIDE_CHANGE: this side is, and datagrams of others are not done yet. */
+enum withheld selection_admit(struct selection *selection, unsigned int side, unsigned int outputs,
+			      uint64_t now_ns);
 
 static inline void selection_done(struct selection_side *side, unsigned int outputs)
 {

@@ -17,6 +17,8 @@ enum withheld {
 	WITHHELD_STANDBY,	/* the rule's lease is not held (xmcast/abi.h) */
 	WITHHELD_NOT_JOINED,	/* no receiver has joined, and the output says `when joined` */
 	WITHHELD_INACTIVE_SIDE, /* another input of the rule is selected (selection.h) */
+	WITHHELD_SIDE_CHANGE,	/* its input has been selected just now, and datagrams of the input
+				   before are still being sent */
 	/* Of a rule that merges its inputs (merge.h): */
 	WITHHELD_DUPLICATE,  /* it has left already, from this or another side */
 	WITHHELD_LATE,	     /* it was given up before it arrived, or is too old to know */
@@ -30,8 +32,8 @@ enum withheld {
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
 		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby",            \
-			"not_joined", "inactive_side", "duplicate", "late", "foreign",             \
-			"no_number", "merge_full"                                                  \
+			"not_joined", "inactive_side", "side_change", "duplicate", "late",         \
+			"foreign", "no_number", "merge_full"                                       \
 	}
 
 #endif

@@ -35,11 +35,8 @@ static const struct place rule_places[] = {
 };
 
 static const struct place side_places[] = {
-	PLACE(side_counts, received),
-	PLACE(side_counts, received_bytes),
-	PLACE(side_counts, used),
-	PLACE(side_counts, inactive),
-	{},
+	PLACE(side_counts, received), PLACE(side_counts, received_bytes), PLACE(side_counts, used),
+	PLACE(side_counts, inactive), PLACE(side_counts, changing),	  {},
 };
 
 static const struct place output_places[] = {

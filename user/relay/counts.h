@@ -60,7 +60,7 @@ struct merged_counts {
 };
 
 /* One of several inputs of a rule. Of a rule with `select`, what is not relayed counts as
- * `inactive_side` for each output. */
+ * `inactive_side` or `side_change` for each output. */
 struct side_counts {
 	const char *state;  /* "selected", "ready", "silent", "pending" or "disabled"; `merge`:
 			     "flowing"  instead of the first two */
@@ -70,6 +70,7 @@ struct side_counts {
 	uint64_t received_bytes;
 	uint64_t used; /* of the received: relayed, whatever has become of them at the outputs */
 	uint64_t inactive; /* of the received: another side was selected */
+	uint64_t changing; /* of the received: datagrams of the side before were still being sent */
 	struct merged_side merged;
 };
 

@@ -198,7 +198,8 @@ static void count_side(const struct rule_counts *rule, const struct output_count
 	side->received = rule->received;
 	side->received_bytes = rule->received_bytes;
 	side->inactive = output->withheld[WITHHELD_INACTIVE_SIDE];
-	unused += side->inactive;
+	side->changing = output->withheld[WITHHELD_SIDE_CHANGE];
+	unused += side->inactive + side->changing;
 	/* What is counted last was read first. */
 	side->used = rule->received > unused ? rule->received - unused : 0;
 }
@@ -243,6 +244,7 @@ static void add_carried(struct side_counts *side, const struct side_counts *carr
 	side->received_bytes += carried->received_bytes;
 	side->used += carried->used;
 	side->inactive += carried->inactive;
+	side->changing += carried->changing;
 }
 
 void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,

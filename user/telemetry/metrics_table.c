@@ -269,6 +269,9 @@ const struct metric metric_table[] = {
 		"Packets of one of several inputs that were relayed."),
 	COUNTER(SIDE, "inactive_packets", "xmcast_side_inactive_packets", "packets", NULL,
 		"Packets of one of several inputs that came while another one was selected."),
+	COUNTER(SIDE, "side_change_packets", "xmcast_side_change_packets", "packets", NULL,
+		"Packets of an input that was selected just then, while those of the input before "
+		"were still being sent."),
 	COUNTER(SIDE, "duplicate_packets", "xmcast_side_duplicate_packets", "packets", NULL,
 		"Packets of an input of a rule with `merge` that had left already."),
 	COUNTER(SIDE, "late_packets", "xmcast_side_late_packets", "packets", NULL,
@@ -300,7 +303,8 @@ const struct metric metric_table[] = {
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
 		 "TTL would have been 0; standby: the lease of the rule was not held; not_joined: no receiver has joined; "
-		 "inactive_side: another input of the rule was selected; of a rule with `merge`, "
+		 "inactive_side: another input of the rule was selected; side_change: packets of the "
+		 "input before were still being sent; of a rule with `merge`, "
 		 "duplicate: it had left already, late: it had been given up before, foreign: of "
 		 "another sender, no_number: its number cannot be read, merge_full: no memory was free."),
 	GAUGE(OUTPUT, BOOLEAN, "wanted", "xmcast_output_wanted", NULL, NULL, 0,

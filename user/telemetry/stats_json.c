@@ -175,11 +175,12 @@ static json_t *side_json(const struct rule *rule, unsigned int i, const struct s
 	json_t *object;
 
 	rule_of_side(rule, i, &view);
-	object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name", rule->sides[i].label,
-			   "in", input_format(&view, in), "state", side->state, "selected",
-			   side->selected, "received_packets", number(side->received),
-			   "received_bytes", number(side->received_bytes), "used_packets",
-			   number(side->used), "inactive_packets", number(side->inactive));
+	object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "name",
+			   rule->sides[i].label, "in", input_format(&view, in), "state",
+			   side->state, "selected", side->selected, "received_packets",
+			   number(side->received), "received_bytes", number(side->received_bytes),
+			   "used_packets", number(side->used), "inactive_packets",
+			   number(side->inactive), "side_change_packets", number(side->changing));
 	if (!addr_is_any(&view.source))
 		json_put(&object, "source", json_string(source_format(&view, source)));
 	if (rule->merge)
