@@ -328,7 +328,10 @@ static void look_ts(struct health_shard *shard, const struct flow_key *key,
 		count(shard, HEALTH_UNWATCHED, 1);
 		return;
 	}
-	ts_track(&flow->track, packets, length / TS_PACKET_SIZE, datagram->now_ns, &counts);
+	if (!ts_track(&flow->track, packets, length / TS_PACKET_SIZE, datagram->now_ns, &counts)) {
+		count(shard, HEALTH_TS_FIRST + TS_PACKETS, counts.figures[TS_PACKETS]);
+		return;
+	}
 	for (unsigned int i = 0; i < TS_FIGURES; i++)
 		count(shard, HEALTH_TS_FIRST + i, counts.figures[i]);
 }

@@ -16,6 +16,11 @@
 #define DISCONTINUES 0x80 /* byte 5, of the adaptation field */
 #define HAS_PCR	     0x10 /* byte 5 */
 
+/* Of all four bytes: in sync, not erroneous, not scrambled, with payload and no adaptation field.
+ */
+#define PLAIN_MASK   0xff8000f0
+#define PLAIN_HEADER 0x47000010
+
 /* In ts_track.pids, above the continuity counter. */
 #define PID_COUNTER  0x0f
 #define PID_KNOWN    0x10 /* the counter is that of the last packet */
@@ -231,6 +236,28 @@ static void note_pcr(struct ts_track *track, uint16_t pid, const uint8_t *field,
 
 /* ---- packets ---- */
 
+/* Most packets have payload alone, of a PID that is no table's, and the next number: nothing else
+ * is read of them. Returns how many such packets come first. */
+static unsigned int track_plain(struct ts_track *track, const uint8_t *packets, unsigned int number)
+{
+	unsigned int i;
+
+	if (track->bad_syncs || track->sync_lost)
+		return 0;
+	for (i = 0; i < number; i++) {
+		const uint8_t *packet = packets + (size_t)i * TS_PACKET_SIZE;
+		uint32_t header = (uint32_t)read16(packet) << 16 | read16(packet + 2);
+		uint8_t counter = header & PID_COUNTER;
+		uint8_t *known = &track->pids[header >> 8 & 0x1fff];
+
+		if ((header & PLAIN_MASK) != PLAIN_HEADER || known == track->pids ||
+		    (*known & ~PID_HAS_PCR) != (PID_KNOWN | ((counter - 1) & PID_COUNTER)))
+			break;
+		*known = (uint8_t)((*known & PID_HAS_PCR) | PID_KNOWN | counter);
+	}
+	return i;
+}
+
 static void track_packet(struct ts_track *track, const uint8_t *packet, uint64_t now_ns,
 			 struct ts_counts *counts)
 {
@@ -286,23 +313,31 @@ static void resume(struct ts_track *track, uint64_t now_ns)
 		track->pcrs[i].last_ns = 0;
 }
 
-void ts_track(struct ts_track *track, const uint8_t *packets, unsigned int number, uint64_t now_ns,
+bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int number, uint64_t now_ns,
 	      struct ts_counts *counts)
 {
+	bool plain = true;
+
 	if (!track->last_ns || now_ns - track->last_ns > TS_TABLE_NS)
 		resume(track, now_ns);
 	track->last_ns = now_ns;
 	counts->figures[TS_PACKETS] += number;
-	for (unsigned int i = 0; i < number; i++) {
-		const uint8_t *packet = packets + (size_t)i * TS_PACKET_SIZE;
+	for (unsigned int i = 0;; i++) {
+		const uint8_t *packet;
 
+		i += track_plain(track, packets + (size_t)i * TS_PACKET_SIZE, number - i);
+		if (i == number)
+			break;
+		packet = packets + (size_t)i * TS_PACKET_SIZE;
+		plain = false;
 		if (check_sync(track, packet, counts))
 			track_packet(track, packet, now_ns, counts);
 	}
 	if (now_ns < track->look_ns)
-		return;
+		return !plain;
 	look_for_missing(track, now_ns, counts);
 	track->look_ns = now_ns + LOOK_NS;
+	return true;
 }
 
 void ts_skip(struct ts_track *track)
