@@ -20,9 +20,10 @@
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
 
-/* The upper half of `magic`; the lower one is that of `sequence`. So a probe is an RTP packet of
- * payload type 33, whose timestamp is `run`, for rules that watch RTP. */
-#define PROBE_MAGIC    0x8021U
+/* The upper half of `magic`; the lower one is that of `sequence`. So a probe is the header of an
+ * RTP packet of payload type 33, whose timestamp is `run`, and which names five contributing
+ * sources, for rules that watch RTP, or a transport stream in it. */
+#define PROBE_MAGIC    0x8521U
 
 #define PROBE_SIZE_MIN 32
 /* The part of a 4 KiB page that XDP live frames leave for the payload, rounded down. */
@@ -101,6 +102,35 @@ static __always_inline __u32 probe_random(__u32 i)
 	x ^= x >> 15;
 	x *= 2246822519U;
 	return x ^ (x >> 13);
+}
+
+/* Instead of the pattern, behind each probe alike: packets of a transport stream, of one PID. The
+ * counters of continuity are successive within a datagram; its first packet announces that they
+ * begin again. */
+#define PROBE_TS_PACKET 188
+
+static __always_inline __u8 probe_ts_byte(__u32 i)
+{
+	__u32 packet = i / PROBE_TS_PACKET, at = i % PROBE_TS_PACKET;
+	/* An adaptation field of one byte: the discontinuity_indicator. */
+	__u8 field = packet == 0 ? 0x20 : 0;
+
+	switch (at) {
+	case 0:
+		return 0x47;
+	case 1:
+		return 0x01;
+	case 2:
+		return 0x00;
+	case 3:
+		return field | 0x10 | (packet % 16);
+	case 4:
+		return field ? 1 : 0xff;
+	case 5:
+		return field ? 0x80 : 0xff;
+	default:
+		return 0xff;
+	}
 }
 
 /* Byte `i` of the pattern table. */

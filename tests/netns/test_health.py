@@ -11,8 +11,8 @@ import signal
 import struct
 import time
 
-from harness import (EXIT_REFUSED, Daemon, Star, check, equal, main, need, receive, receiver, rule_of, run, sender,
-                     test, wait_until, work_directory)
+from harness import (EXIT_REFUSED, Daemon, Star, check, equal, generate, main, need, receive, receiver, rule_of, run,
+                     sender, test, wait_until, work_directory)
 from restarts import take_over
 
 RULE = "cam1 in 239.1.1.1:5000@in0 watch {} out 239.2.2.2:6000@out0"
@@ -182,6 +182,20 @@ def ts_in_rtp():
     equal(counts["rtp"]["lost_packets"], lost, "lost")
     equal(counts["rtp"]["sources"][0]["clock"], 90000, "clock of payload type 33")
     check(counts["rtp"]["jitter_ns"] is not None, "jitter")
+
+
+@test
+def ts_of_the_generator():
+    """What xmcast-gen sends as a transport stream, with which the cost of `watch` is measured, is one without errors"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("rtp+ts"))
+    generate(star.source, "s0", "--payload", "ts", "--size", "1348", "--rate", "10000", "--count", "2000")
+    counts = health(daemon, 2000)
+    equal((counts["rtp"]["received_packets"], counts["rtp"]["lost_packets"]), (2000, 0), "RTP")
+    equal(counts["ts"]["ts_packets"], 14000, "packets of the transport stream")
+    for key in ("invalid_packets", "sync_byte_errors", "continuity_errors", "null_ts_packets"):
+        equal(counts["ts"][key], 0, key)
+    daemon.settle()
 
 
 @test

@@ -119,6 +119,8 @@ class Bed:
             command += ["--also", "s1"]
         if load.vlan:
             command += ["--vlan", load.vlan]
+        if "ts" in load.watch:
+            command += ["--payload", "ts"]
         if load.size_by:
             command += ["--size-by", load.size_by]
         if load.flow_by:

@@ -23,7 +23,7 @@ class Load:
     lease: bool = False  # the rules have a lease, which is held
     merge: str = ""  # "rtp": each flow arrives by two inputs of its rule, which merges them
     ways: int = 1  # interfaces by which the two inputs arrive
-    watch: str = ""  # what the rules watch: "rtp", as which the generator's packets pass
+    watch: str = ""  # what the rules watch: "rtp", as which the generator's packets pass, "rtp+ts"
     vlan: int = 0  # id of the packets' 802.1Q tag; 0: untagged
     rate: int = 0  # packets/s of all flows together; 0: flat out
     seconds: float = 1.5

@@ -30,6 +30,8 @@ RULES_10000 = Load(rules=10_000)
 LEASE = Load(lease=True)
 MERGE = [Load(merge="rtp", ways=ways) for ways in (1, 2)]
 WATCH = Load(watch="rtp")
+# Seven packets of a transport stream behind the RTP header, and the same without `watch`.
+WATCH_TS = [Load(sizes="1348", watch=watch) for watch in ("", "rtp+ts")]
 # Below what overflows. Its base is the latency case of the same rate.
 MERGE_PACED = Load(rate=100_000, seconds=1, merge="rtp", ways=2)
 MERGE_1000 = Load(flows=1000, rules=1000, merge="rtp", ways=2)
@@ -68,6 +70,7 @@ def core(extra):
         Case(GSO, LEASE),
         Case(KERNEL_PATH, LEASE, sink="xdp"),
         *(Case(peer, WATCH) for peer in (PLAIN, GSO)),
+        *(Case(GSO, load) for load in WATCH_TS),
         *(Case(GSO, load) for load in (*MERGE, MERGE_PACED, FLOWS_1000, MERGE_1000)),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),

@@ -228,7 +228,7 @@ static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flo
 					__u32 flow_number, __u32 size, __u64 now,
 					const __u32 headers, bool ipv6)
 {
-	__u32 start = probe_pattern_start(flow_number, flow->sequence);
+	__u32 start = config.ts ? 0 : probe_pattern_start(flow_number, flow->sequence);
 	__u32 rest = size - sizeof(struct probe);
 
 	if (size != config.size_max && bpf_xdp_adjust_tail(ctx, (int)size - (int)config.size_max))

@@ -34,6 +34,7 @@ struct gen_config {
 	__u32 sizes_count;
 	__u32 size_by_flow;
 	__u32 sizes[GEN_MAX_SIZES];
+	__u32 ts;	 /* the pattern is a transport stream, the same behind each probe */
 	__u32 size_span; /* not 0: each packet has its own size, sizes[0] to sizes[0] + span - 1 */
 };
 

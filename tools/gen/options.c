@@ -22,6 +22,9 @@ static const char usage_text[] =
 	"(1400);\n"
 	"                      MIN-MAX: every packet has a random size\n"
 	"  --size-by WHAT      packet: change within each flow; flow: one size a flow (packet)\n"
+	"  --payload WHAT      behind the 32 bytes of each probe: pattern, which xmcast-sink "
+	"checks;\n"
+	"                      ts: packets of a transport stream in RTP (pattern)\n"
 	"  --flows N           number of flows (1)\n"
 	"  --flow-by WHAT      successive flows differ by port, group or both, or by source: "
 	"its\n"
@@ -53,6 +56,7 @@ enum {
 	OPT_VLAN,
 	OPT_SIZE,
 	OPT_SIZE_BY,
+	OPT_PAYLOAD,
 	OPT_FLOWS,
 	OPT_FLOW_BY,
 	OPT_SIDES,
@@ -75,6 +79,7 @@ static const struct option table[] = {
 	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"size-by", required_argument, NULL, OPT_SIZE_BY},
+	{"payload", required_argument, NULL, OPT_PAYLOAD},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"flow-by", required_argument, NULL, OPT_FLOW_BY},
 	{"sides", required_argument, NULL, OPT_SIDES},
@@ -151,6 +156,13 @@ static bool size_by(const char *text, struct options *options)
 	       args_refuse("--size-by: \"%s\" is not packet or flow", text);
 }
 
+static bool payload(const char *text, struct options *options)
+{
+	options->ts = strcmp(text, "ts") == 0;
+	return options->ts || strcmp(text, "pattern") == 0 ||
+	       args_refuse("--payload: \"%s\" is not pattern or ts", text);
+}
+
 static bool flow_by(const char *text, struct options *options)
 {
 	options->by_port = !strcmp(text, "port") || !strcmp(text, "both");
@@ -213,6 +225,8 @@ static bool take_amount(int option, char *text, struct options *options)
 		return sizes(text, options);
 	case OPT_SIZE_BY:
 		return size_by(text, options);
+	case OPT_PAYLOAD:
+		return payload(text, options);
 	case OPT_FLOW_BY:
 		return flow_by(text, options);
 	case OPT_RATE:

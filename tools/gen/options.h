@@ -29,6 +29,7 @@ struct options {
 	uint8_t ttl, dscp;
 	uint16_t vlan; /* 0: untagged */
 	uint64_t first_sequence;
+	bool ts; /* behind the probe is a transport stream */
 	bool json;
 };
 

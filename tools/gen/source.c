@@ -116,7 +116,7 @@ static void fill_pattern(struct gen_bpf *bpf)
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < PATTERN_SIZE; i++)
-		pattern[i] = probe_pattern_byte(i);
+		pattern[i] = bpf->bss->config.ts ? probe_ts_byte(i) : probe_pattern_byte(i);
 	for (uint32_t i = 0; i < PATTERN_SIZE / 2; i++) {
 		bpf->bss->pattern_sums[i] = sum;
 		sum += ((struct xmc_half *)pattern)[i].value;
@@ -154,6 +154,7 @@ static void configure(struct source *source, const struct options *options,
 	config->sizes_count = options->sizes_count;
 	config->size_by_flow = options->size_by_flow;
 	config->size_span = options->size_span;
+	config->ts = options->ts;
 	for (unsigned i = 0; i < options->sizes_count; i++) {
 		config->sizes[i] = options->sizes[i];
 		if (config->sizes[i] > config->size_max)
