@@ -359,6 +359,32 @@ def broken_on_arrival():
 
 
 @test
+def broken_on_one_side():
+    """A gap on one of two inputs: it is reported of that one, though the other one is relayed; a successor knows both"""
+    star = Star(sources=2)
+    config = ("rules: [cam1 in A:239.1.1.1:5000@in0 in B:239.1.1.2:5000@in1 select first hold 60s watch rtp "
+              "out 239.2.2.2:6000@out0]\n")
+    daemon = Daemon(star.relay, config=config)
+    send(sender(star.sources[0], "10.1.0.1"), [rtp(i, ssrc=1) for i in range(100)])
+    other = sender(star.sources[1], "10.1.1.1")
+    for i in [*range(20), *range(25, 100)]:
+        other.sendto(rtp(i, ssrc=2), ("239.1.1.2", 5000))
+
+    def expect(watch):
+        equal([source["ssrc"] for source in watch["rtp"]["sources"]], ["0x00000001", "0x00000002"], "sources")
+    expect(health(daemon, 195))
+    daemon.process.wait_line(r"stream-broken rule=cam1 where=arrival errors=rtp_lost_packets:5 sides=B$")
+
+    def lost(daemon):
+        sides = rule_of(daemon.stats(), "cam1")["sides"]
+        equal(sum(side["watch"]["errors"] for side in sides), 5, "errors")
+        return [side["watch"]["rtp"]["lost_packets"] for side in sides]
+    equal(lost(daemon), [0, 5], "lost of each side")
+    daemon.settle()
+    equal(lost(take_over(daemon, config=config)), [0, 5], "lost of each side, in the successor")
+
+
+@test
 def broken_at_an_output():
     """An output drops what is over its limit: broken here, and whole on arrival"""
     star = Star()

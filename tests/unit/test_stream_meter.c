@@ -137,6 +137,24 @@ static void test_outputs(void **state)
 	end(bed);
 }
 
+/* What the interface of any input has lost explains what is missing. */
+static void test_sides(void **state)
+{
+	struct bed *bed = start();
+	struct side_counts sides[2] = {{.interface = "eth1"}, {.interface = "eth0"}};
+
+	bed->rule.nr_sides = 2;
+	bed->counts.sides = sides;
+	bed->counts.interface = "eth1";
+	sample(bed, 5, 5, 0);
+	expect(bed, false, 0, true, 1);
+	pass(bed, STREAM_QUIET);
+	sides[1].interface = NULL;
+	sample(bed, 5, 5, 0);
+	expect(bed, true, 1, false, 1);
+	end(bed);
+}
+
 /* Counters that another process has counted are no news, what follows is; a new path that counts
  * from 0 neither. */
 static void test_counters(void **state)
@@ -164,9 +182,8 @@ static void test_counters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arrival),
-		cmocka_unit_test(test_reception),
-		cmocka_unit_test(test_outputs),
+		cmocka_unit_test(test_arrival),	 cmocka_unit_test(test_reception),
+		cmocka_unit_test(test_outputs),	 cmocka_unit_test(test_sides),
 		cmocka_unit_test(test_counters),
 	};
 

@@ -405,6 +405,15 @@ void health_add(struct health_counts *sum, const struct health_counts *counts)
 		sum->figures[i] += counts->figures[i];
 }
 
+uint64_t health_errors(const struct health_counts *counts)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
+		sum += health_figures[i].broken ? counts->figures[i] : 0;
+	return sum;
+}
+
 void health_read(const struct health *health, struct health_counts *sum)
 {
 	for (unsigned int i = 0; health && i < health->nr_shards; i++) {

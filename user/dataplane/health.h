@@ -114,6 +114,9 @@ void health_look(struct health *health, unsigned int shard, const struct health_
 
 void health_add(struct health_counts *sum, const struct health_counts *counts);
 
+/* The sum of what breaks the stream. */
+uint64_t health_errors(const struct health_counts *counts);
+
 /* Add the figures of all shards. Accepts NULL. */
 void health_read(const struct health *health, struct health_counts *sum);
 

@@ -195,8 +195,13 @@ static json_t *write_sides(const struct rule_counts *counts)
 {
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < counts->rule->nr_sides; i++)
-		json_add(&list, write_places(&counts->sides[i], side_places));
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
+		json_t *side = write_places(&counts->sides[i], side_places);
+
+		if (counts->rule->watch)
+			json_put(&side, "watch", write_health(&counts->sides[i].health));
+		json_add(&list, side);
+	}
 	return list;
 }
 
@@ -403,9 +408,12 @@ static int carry_rule(struct route *route, const json_t *object,
 	carried_put(route->carried);
 	route->carried = carried;
 	read_places(object, &carried->rule, rule_places);
-	for (unsigned int i = 0; i < route->rule->nr_sides; i++)
-		read_places(json_array_get(json_object_get(object, "sides"), i), &carried->sides[i],
-			    side_places);
+	for (unsigned int i = 0; i < route->rule->nr_sides; i++) {
+		const json_t *side = json_array_get(json_object_get(object, "sides"), i);
+
+		read_places(side, &carried->sides[i], side_places);
+		read_health(json_object_get(side, "watch"), &carried->sides[i].health);
+	}
 	read_latency(json_object_get(object, "latency"), &carried->latency);
 	read_health(json_object_get(object, "watch"), &carried->rule.health);
 	for (unsigned int i = 0; i < count; i++) {

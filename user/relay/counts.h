@@ -72,6 +72,10 @@ struct side_counts {
 	uint64_t inactive; /* of the received: another side was selected */
 	uint64_t changing; /* of the received: datagrams of the side before were still being sent */
 	struct merged_side merged;
+	const char *interface;		  /* where its packets are received; NULL: disabled */
+	struct health_counts health;	  /* of a rule with `watch` */
+	const struct health *live_health; /* with its sources, or NULL */
+	const struct health_counts *carried_health; /* of these, by another process, or NULL */
 };
 
 struct rule_counts {

@@ -158,6 +158,7 @@ static void describe_side(const struct route *route, uint64_t now_ns, struct sid
 	bool flows = selection ? selection_flows(selection, route->side, now_ns)
 			       : route->siblings->flows[route->side];
 
+	side->interface = route->arrival ? route->arrival->intake->name : NULL;
 	side->reason = route->arrival ? route_reason(route) : NULL;
 	side->selected = selection && selection_side(selection) == route->side;
 	side->state = !route->arrival  ? "disabled"
@@ -202,6 +203,8 @@ static void count_side(const struct rule_counts *rule, const struct output_count
 	unused += side->inactive + side->changing;
 	/* What is counted last was read first. */
 	side->used = rule->received > unused ? rule->received - unused : 0;
+	side->health = rule->health;
+	side->live_health = rule->live_health;
 }
 
 /* Of the ports that all sides share, each one has counted all reports. */
@@ -245,6 +248,8 @@ static void add_carried(struct side_counts *side, const struct side_counts *carr
 	side->used += carried->used;
 	side->inactive += carried->inactive;
 	side->changing += carried->changing;
+	side->carried_health = &carried->health;
+	health_add(&side->health, &carried->health);
 }
 
 void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,

@@ -17,4 +17,7 @@
 json_t *health_json(const struct rule_counts *counts,
 		    const struct stream_state stream[STREAM_WHERES], uint64_t now_ns);
 
+/* The same of one of its inputs, without where it is broken. */
+json_t *health_side_json(const struct rule *rule, const struct side_counts *side, uint64_t now_ns);
+
 #endif

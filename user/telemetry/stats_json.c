@@ -168,7 +168,8 @@ static void add_merged(json_t **object, const struct merged_counts *merged)
 	json_put(object, "merge_bytes", number(merged->memory));
 }
 
-static json_t *side_json(const struct rule *rule, unsigned int i, const struct side_counts *side)
+static json_t *side_json(const struct rule *rule, unsigned int i, const struct side_counts *side,
+			 uint64_t now_ns)
 {
 	char in[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
 	struct rule view;
@@ -185,19 +186,21 @@ static json_t *side_json(const struct rule *rule, unsigned int i, const struct s
 		json_put(&object, "source", json_string(source_format(&view, source)));
 	if (rule->merge)
 		add_merged_side(&object, &side->merged);
+	if (rule->watch)
+		json_put(&object, "watch", health_side_json(rule, side, now_ns));
 	if (side->reason)
 		json_put(&object, "reason", json_text_string(side->reason));
 	return object;
 }
 
 /* The sides of a rule with several inputs. */
-static void add_sides(json_t **object, const struct rule_counts *rule)
+static void add_sides(json_t **object, const struct rule_counts *rule, uint64_t now_ns)
 {
 	char text[FIELD_TEXT_SIZE];
 	json_t *sides = json_array();
 
 	for (unsigned int i = 0; i < rule->rule->nr_sides; i++)
-		json_add(&sides, side_json(rule->rule, i, &rule->sides[i]));
+		json_add(&sides, side_json(rule->rule, i, &rule->sides[i], now_ns));
 	json_put(object, "sides", sides);
 	if (rule->rule->select) {
 		json_put(object, "select", json_string("first"));
@@ -252,7 +255,7 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 		json_put(&object, "watch",
 			 health_json(rule, rates->stream, stats->books->taken_ns));
 	if (rule->sides)
-		add_sides(&object, rule);
+		add_sides(&object, rule, stats->books->taken_ns);
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)

@@ -19,6 +19,7 @@ struct place {
 struct stream_meter {
 	char rule[RULE_NAME_SIZE];
 	uint64_t figures[HEALTH_FIGURES];
+	uint64_t side_errors[RULE_SIDES_MAX];
 	uint64_t dropped; /* by the interface, so far */
 	bool started;	  /* `dropped` is known */
 	/* By the interface in the last samples, the newest first. */
@@ -31,6 +32,7 @@ struct news {
 	unsigned int count;
 	struct log_count numbers[NEWS_COUNT];
 	char names[NEWS_COUNT][HEALTH_NAME_SIZE];
+	char sides[RULE_SIDES_MAX * SIDE_LABEL_SIZE]; /* those that miss something, with "+" */
 };
 
 struct stream_meter *stream_meter_new(const struct rule_counts *counts)
@@ -42,6 +44,11 @@ struct stream_meter *stream_meter_new(const struct rule_counts *counts)
 	memcpy(meter->rule, counts->rule->name, sizeof(meter->rule));
 	if (counts->carried_health)
 		memcpy(meter->figures, counts->carried_health->figures, sizeof(meter->figures));
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
+		const struct health_counts *carried = counts->sides[i].carried_health;
+
+		meter->side_errors[i] = carried ? health_errors(carried) : 0;
+	}
 	return meter;
 }
 
@@ -71,7 +78,9 @@ static void emit(const struct stream_meter *meter, enum stream_where where, cons
 		log_write_event(LOG_FACILITY_RULES, news ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 				news ? "stream-broken" : "stream-whole",
 				LOG_NAME("rule", meter->rule), LOG_NAME("where", names[where]),
-				news ? LOG_COUNTS("errors", news->numbers, news->count) : LOG_NONE);
+				news ? LOG_COUNTS("errors", news->numbers, news->count) : LOG_NONE,
+				news ? (*news->sides ? LOG_NAME("sides", news->sides) : LOG_NONE)
+				     : LOG_NONE);
 }
 
 static void sample_place(struct stream_meter *meter, enum stream_where where,
@@ -111,16 +120,46 @@ static void find_missing(struct stream_meter *meter, const struct rule_counts *c
 	}
 }
 
-/* What the interface has lost of all steered packets: in the kernel, in the workers, or nobody
+/* Which of several inputs have missed something since the last sample. */
+static void find_sides(struct stream_meter *meter, const struct rule_counts *counts,
+		       struct news *news)
+{
+	size_t length = 0;
+
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
+		uint64_t now = health_errors(&counts->sides[i].health);
+
+		/* Less than before: the path is a new one. */
+		if (now > (now < meter->side_errors[i] ? 0 : meter->side_errors[i]))
+			length += (size_t)snprintf(news->sides + length,
+						   sizeof(news->sides) - length, "%s%s",
+						   length ? "+" : "", counts->rule->sides[i].label);
+		meter->side_errors[i] = now;
+	}
+}
+
+/* Does the rule receive at this interface? */
+static bool receives_at(const struct rule_counts *counts, const char *name)
+{
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
+		const char *interface = counts->sides[i].interface;
+
+		if (interface && strcmp(interface, name) == 0)
+			return true;
+	}
+	return counts->interface && strcmp(counts->interface, name) == 0;
+}
+
+/* What its interfaces have lost of all steered packets: in the kernel, in the workers, or nobody
  * knows where. */
 static uint64_t read_dropped(const struct books *books, const struct rule_counts *counts)
 {
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < books->nr_interfaces && counts->interface; i++) {
+	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
 		const struct interface_counts *iface = &books->interfaces[i];
 
-		if (strcmp(iface->name, counts->interface) != 0)
+		if (!receives_at(counts, iface->name))
 			continue;
 		sum += iface->missing;
 		for (unsigned int j = 0; j < iface->nr_workers; j++)
@@ -157,6 +196,7 @@ void stream_meter_sample(struct stream_meter *meter, const struct books *books,
 	uint64_t packets, dropped = sample_dropped(meter, books, counts);
 
 	find_missing(meter, counts, &arrival, &packets);
+	find_sides(meter, counts, &arrival);
 	if (arrival.count && dropped && packets <= dropped) {
 		here = arrival;
 		/* The copy has its own names. */
