@@ -165,9 +165,12 @@ const char *protocol_other(const struct protocol *protocol, unsigned int index)
 {
 	const struct view *view = &protocol->view;
 	const struct view_shard *shard = &view->shards[index];
+	bool moves = is_ours(protocol, shard) && *shard->move_to;
 	unsigned int node = view_ranked(view, shard, 0);
 
-	if (node != NO_NODE && node == view_holder(view, shard))
+	/* One that is being passed on counts as held where it goes. */
+	if (node != NO_NODE &&
+	    node == (moves ? view_find(view, shard->move_to) : view_holder(view, shard)))
 		node = view_ranked(view, shard, 1);
 	return node == NO_NODE ? NULL : view->nodes[node].name;
 }

@@ -198,7 +198,7 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 #define PROTOCOL_ASKS 16
 int protocol_ask(struct protocol *protocol, const struct node_ask *ask);
 
-/* The node to which a shard goes if none is named; NULL: there is none. */
+/* The node to which a shard goes if none is named: not where it is, or just goes. NULL: none. */
 const char *protocol_other(const struct protocol *protocol, unsigned int shard);
 
 /* Leave for good: mute everything, then delete the node's key. */
