@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -134,6 +135,63 @@ static void the_last_move_counts(void **state)
 	protocol_answer(protocol, TIME, &(struct answer){.kind = ANSWER_UNKNOWN});
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -EBUSY);
 	protocol_free(protocol);
+}
+
+static struct node_ask move_to(const char *node, uint64_t id)
+{
+	struct node_ask ask = {.what = ASK_MOVE, .id = id};
+
+	snprintf(ask.lease, sizeof(ask.lease), "%s", radio.name);
+	snprintf(ask.node, sizeof(ask.node), "%s", node);
+	return ask;
+}
+
+/* b asks, before it knows that the shard is being passed on to it, or has been. */
+static void asked_while_it_is_passed_on(void **state)
+{
+	for (unsigned int late = 0; late < 3; late++) {
+		const struct shard_record held = {.node = "a", .term = 2};
+		struct protocol *protocol = new_holder(&held);
+		struct node_record other = record_of(2);
+		struct txn txn;
+
+		assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+		assert_true(protocol_request(protocol, TIME, &txn));
+		assert_int_equal(txn.kind, TXN_PASS);
+		if (late)
+			protocol_answer(protocol, TIME,
+					&(struct answer){.kind = ANSWER_DONE, .revision = 10});
+		other.ask = move_to("a", 1);
+		/* The last time it knew. */
+		protocol_see_node(protocol, TIME, "b", 3, late == 2 ? 11 : 9, &other);
+		if (!late)
+			protocol_answer(protocol, TIME,
+					&(struct answer){.kind = ANSWER_DONE, .revision = 10});
+		assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+		assert_int_equal(txn.own.ask.what, late == 2 ? 0 : ASK_MOVE);
+		assert_string_equal(txn.own.ask.node, late == 2 ? "" : "a");
+		protocol_free(protocol);
+	}
+}
+
+/* We ask, and the shard becomes ours: what its former holder has read, it has done. */
+static void asked_before_it_is_received(void **state)
+{
+	for (unsigned int written = 0; written < 3; written++) {
+		const struct shard_record theirs = {.node = "b", .term = 3};
+		const struct shard_record ours = {.node = "a", .term = 2};
+		struct protocol *protocol = new_holder(&theirs);
+		const struct node_ask ask = move_to("b", 0);
+		struct shard_status status;
+
+		assert_int_equal(protocol_ask(protocol, &ask), 0);
+		if (written)
+			assert_int_not_equal(asked(protocol, TIME, 10), 0);
+		protocol_see_shard(protocol, TIME, radio.name, 0, written == 2 ? 11 : 9, &ours);
+		protocol_shard(protocol, 0, &status);
+		assert_int_equal(status.moving, written != 2);
+		protocol_free(protocol);
+	}
 }
 
 /* A node that has been a member for longer has another number of shards: theirs are other streams,
@@ -275,6 +333,8 @@ int main(void)
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(the_last_move_counts),
+		cmocka_unit_test(asked_while_it_is_passed_on),
+		cmocka_unit_test(asked_before_it_is_received),
 		cmocka_unit_test(another_number_of_shards),
 		cmocka_unit_test(our_number_of_shards_changes),
 		cmocka_unit_test(an_unsteady_input_delays_its_shard_only),

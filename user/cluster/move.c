@@ -136,6 +136,7 @@ struct node_ask move_ask(struct protocol *protocol, uint64_t now)
 	if (protocol->nr_asks && (now >= protocol->ask_until || was_carried(protocol))) {
 		protocol->ask = protocol->asks[0];
 		protocol->ask_until = now + ASK_NS;
+		protocol->ask_mod = 0;
 		memmove(protocol->asks, protocol->asks + 1,
 			--protocol->nr_asks * sizeof(*protocol->asks));
 	}
@@ -159,6 +160,39 @@ int protocol_ask(struct protocol *protocol, const struct node_ask *ask)
 	protocol->asks[protocol->nr_asks++].id = ++protocol->serial;
 	protocol->renew_at = 0;
 	return 0;
+}
+
+void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask, int64_t mod)
+{
+	bool for_us = strcmp(ask->node, protocol->settings.node) == 0;
+	const struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
+	int err = 0;
+
+	if (ask->what == ASK_MOVE && shard)
+		err = protocol_move(protocol, now, (unsigned int)(shard - protocol->view.shards),
+				    ask->node);
+	else if (ask->what != ASK_MOVE && for_us)
+		protocol_drain(protocol, ask->what == ASK_DRAIN);
+	if (err == -EBUSY ||
+	    (err == -ESRCH && (is_ours(protocol, shard) || mod < shard->passed_mod)))
+		protocol_ask(protocol, ask);
+}
+
+void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
+		   int64_t mod)
+{
+	const struct view *view = &protocol->view;
+	unsigned int index = (unsigned int)(shard - view->shards);
+	const struct node_ask *ask = &protocol->ask;
+
+	if (now < protocol->ask_until && (!protocol->ask_mod || protocol->ask_mod > mod) &&
+	    ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
+		protocol_move(protocol, now, index, ask->node);
+	for (unsigned int i = 0; i < protocol->nr_asks; i++) {
+		ask = &protocol->asks[i];
+		if (ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
+			protocol_move(protocol, now, index, ask->node);
+	}
 }
 
 const char *protocol_other(const struct protocol *protocol, unsigned int index)

@@ -115,19 +115,6 @@ void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
 	}
 }
 
-/* Another node asks: once for each of its requests. */
-static void obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask)
-{
-	bool for_us = strcmp(ask->node, protocol->settings.node) == 0;
-	const struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
-
-	if (ask->what == ASK_MOVE && shard)
-		protocol_move(protocol, now, (unsigned int)(shard - protocol->view.shards),
-			      ask->node);
-	else if (ask->what != ASK_MOVE && for_us)
-		protocol_drain(protocol, ask->what == ASK_DRAIN);
-}
-
 void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name, int64_t create,
 		       int64_t mod, const struct node_record *record)
 {
@@ -139,17 +126,21 @@ void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name
 		(!known || known->ask.id != record->ask.id || known->instance != record->instance);
 
 	if (asks)
-		obey(protocol, now, &record->ask);
+		move_obey(protocol, now, &record->ask, mod);
 	view_see_node(&protocol->view, now, name, create, mod, record);
 }
 
 void protocol_see_shard(struct protocol *protocol, uint64_t now, const char *lease,
 			unsigned int number, int64_t mod, const struct shard_record *record)
 {
+	const struct view_shard *known = view_shard(&protocol->view, lease, number);
+	bool was_ours = known && is_ours(protocol, known);
 	struct view_shard *shard = view_see_shard(&protocol->view, now, lease, number, mod, record);
 
 	if (!shard)
 		return;
+	if (is_ours(protocol, shard) && !was_ours)
+		move_obey_own(protocol, now, shard, mod);
 	/* The watch may be faster than the answer to our own claim. */
 	if (is_ours(protocol, shard) && !(protocol->busy && protocol->txn.kind == TXN_CLAIM))
 		shard->why = NULL;
@@ -469,16 +460,20 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 		inherit(protocol, now, txn->other_mod, revision);
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
+	if (!protocol->ask_mod && txn->own.ask.id == protocol->ask.id)
+		protocol->ask_mod = revision;
 	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
 	if (txn->kind == TXN_RELEASE)
 		keep_dropped(protocol, txn->nr_shards);
 	for (unsigned int i = 0; i < txn->nr_shards; i++) {
 		const struct txn_shard *entry = &txn->shards[i];
-		const struct view_shard *shard = view_shard(view, entry->lease, entry->number);
+		struct view_shard *shard = view_shard(view, entry->lease, entry->number);
 		struct shard_record becomes = entry->becomes;
 
 		/* The text in the transaction may be gone; it was this one. */
 		becomes.cut = becomes.cut && shard ? shard->cut : NULL;
+		if (shard && txn->kind == TXN_PASS)
+			shard->passed_mod = revision;
 		view_see_shard(view, now, entry->lease, entry->number, revision,
 			       txn->kind == TXN_RELEASE ? NULL : &becomes);
 	}

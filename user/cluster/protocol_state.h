@@ -37,6 +37,7 @@ struct protocol {
 	uint64_t serial;
 	struct node_ask ask; /* of ours, until then: */
 	uint64_t ask_until;
+	int64_t ask_mod; /* the first revision of our key that had it; 0: none had */
 	struct node_ask asks[PROTOCOL_ASKS]; /* that wait */
 	unsigned int nr_asks;
 	int64_t revision;    /* of the last answer of the store */
@@ -110,6 +111,16 @@ bool move_pass(struct protocol *protocol, uint64_t now);
 
 /* What the next transaction asks other nodes for. */
 struct node_ask move_ask(struct protocol *protocol, uint64_t now);
+
+/* Another node asks, in a record of this mod_revision: once for each of its requests. What was
+ * asked of us while we passed the shard on, or is read only after that, we ask of the node that has
+ * it now: it took us for the holder. */
+void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask, int64_t mod);
+
+/* The shard has become ours at this revision. What we have asked for and its former holder could
+ * not read before that is for us to do. */
+void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
+		   int64_t mod);
 
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);

@@ -63,8 +63,9 @@ struct view_shard {
 	/* It came back to us meanwhile. The daemon may still obey that end until then. */
 	uint64_t old_end;
 	int64_t ends_epoch;
-	int64_t asked_mod; /* of the key, when the daemon was last asked for an end */
-	int64_t epoch;	   /* the least one that the daemon accepts as another one; 0: any */
+	int64_t asked_mod;  /* of the key, when the daemon was last asked for an end */
+	int64_t passed_mod; /* of the key, when we last passed it on; 0: never */
+	int64_t epoch;	    /* the least one that the daemon accepts as another one; 0: any */
 	/* Another node, which has passed it on, may send it until then, */
 	uint64_t quiet;
 	uint64_t exact; /* or until just before then, as the time of day says; 0: not said */
