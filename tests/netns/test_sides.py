@@ -237,7 +237,7 @@ def one_interface():
 def one_missing():
     """A side whose interface does not exist is pending, the other one is relayed; it joins in when it exists"""
     star = Star(sources=2)
-    star.relay.ip("link set in0 name away")
+    star.relay.ip("link set in0 down", "link set in0 name away")  # before Linux 6.2 only what is down is renamed
     daemon = Daemon(star.relay, cam("hold 100ms"))
     sources = [sender(star.sources[0], "10.1.0.1"), sender(star.sources[1], "10.1.1.1")]
     sock = receiver(star.receiver, 6000, OUT, "10.2.0.2")
