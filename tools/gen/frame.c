@@ -88,8 +88,8 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 		    struct gen_flow *flow)
 {
 	struct xmc_eth *eth = (void *)flow->header;
-	struct xmc_tag *tag = options->vlan ? (void *)(eth + 1) : NULL;
-	void *ip = tag ? (void *)(tag + 1) : (void *)(eth + 1);
+	struct xmc_tag *tag = (void *)(eth + 1);
+	void *ip = options->vlan ? (void *)(tag + 1) : (void *)(eth + 1);
 	struct xmc_half *type = (void *)((uint8_t *)ip - sizeof(*type));
 	struct xmc_addr source = flow_source(options, number), group;
 	struct xmc_udp *udp;
@@ -103,7 +103,7 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 	else
 		multicast_mac(&group, eth->destination);
 	memcpy(eth->source, source_mac, 6);
-	if (tag) {
+	if (options->vlan) {
 		eth->type = XMC_BE16(XMC_ETH_VLAN);
 		tag->control = XMC_BE16(options->vlan);
 	}

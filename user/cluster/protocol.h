@@ -199,7 +199,7 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 int protocol_ask(struct protocol *protocol, const struct node_ask *ask);
 
 /* The node to which a shard goes if none is named: not where it is, or just goes. NULL: none. */
-const char *protocol_other(const struct protocol *protocol, unsigned int shard);
+const char *protocol_other(const struct protocol *protocol, unsigned int index);
 
 /* Leave for good: mute everything, then delete the node's key. */
 void protocol_leave(struct protocol *protocol);
@@ -256,7 +256,7 @@ bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, u
 void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted);
 
 /* How far ahead a move of this shard at a moment should be. */
-uint64_t protocol_lead(const struct protocol *protocol, unsigned int shard);
+uint64_t protocol_lead(const struct protocol *protocol, unsigned int index);
 
 /* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
  * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.
@@ -308,9 +308,9 @@ void protocol_shard(const struct protocol *protocol, unsigned int index,
 
 bool protocol_fit(const struct protocol *protocol, unsigned int shard);
 
-/* The node whose number of shards for this lease counts, instead of ours, so that nothing of it is
- * sent here; NULL: ours does. */
-const char *protocol_ruler(const struct protocol *protocol, unsigned int lease);
+/* The node whose number of shards for the lease with this index counts, instead of ours, so that
+ * nothing of it is sent here; NULL: ours does. */
+const char *protocol_ruler(const struct protocol *protocol, unsigned int index);
 
 /* Why the shard has come to us, or left us, in a few words; constant text. */
 const char *protocol_why(const struct protocol *protocol, unsigned int index);

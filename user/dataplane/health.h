@@ -108,7 +108,7 @@ struct health *health_new(const struct rule *rule, unsigned int nr_shards);
 void health_free(struct health *health); /* accepts NULL */
 
 /* The ingress thread of this shard. */
-void health_look(struct health *health, unsigned int shard, const struct health_datagram *datagram);
+void health_look(struct health *health, unsigned int index, const struct health_datagram *datagram);
 
 /* ---- main thread ---- */
 

@@ -70,9 +70,9 @@ struct ts_track {
 	uint8_t pids[TS_PIDS]; /* the last continuity counter, and what is known: see health_ts.c */
 };
 
-/* A datagram with `count` packets, all readable, has arrived. Adds to *counts. False: to nothing
+/* A datagram with `number` packets, all readable, has arrived. Adds to *counts. False: to nothing
  * but TS_PACKETS. */
-bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int count, uint64_t now_ns,
+bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int number, uint64_t now_ns,
 	      struct ts_counts *counts);
 
 /* A datagram could not be looked at: continuity begins again. */

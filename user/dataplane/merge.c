@@ -233,7 +233,7 @@ static const struct merge_datagram *lowest(const struct merge *merge)
 {
 	const struct merge_item *least = merge->candidate.first;
 
-	for (const struct merge_item *item = least; item; item = item->following) {
+	for (const struct merge_item *item = least->following; item; item = item->following) {
 		if (distance(merge, item->datagram.first, least->datagram.first, 0) < 0)
 			least = item;
 	}

@@ -52,9 +52,9 @@ static struct slot *slot_at(const struct merger *merger, uint32_t index)
 	return feed_slot(feed_at(merger, index / FEED_SLOTS), index % FEED_SLOTS);
 }
 
-uint8_t *merger_frame(const struct merger *merger, uint32_t index)
+uint8_t *merger_frame(const struct merger *merger, uint32_t slot)
 {
-	return slot_at(merger, index)->data;
+	return slot_at(merger, slot)->data;
 }
 
 void merger_return(struct merger *merger, const uint32_t *slots, unsigned int count)

@@ -86,7 +86,7 @@ void selection_put(struct selection *selection);
 /* A datagram of this side has arrived, for `outputs` outputs. WITHHELD_NOTHING: it may be sent;
  * call selection_done() when all of them are done. WITHHELD_INACTIVE_SIDE: another side is
  * selected. WITHHELD_SIDE_CHANGE: this side is, and datagrams of others are not done yet. */
-enum withheld selection_admit(struct selection *selection, unsigned int side, unsigned int outputs,
+enum withheld selection_admit(struct selection *selection, unsigned int mine, unsigned int outputs,
 			      uint64_t now_ns);
 
 static inline void selection_done(struct selection_side *side, unsigned int outputs)
