@@ -170,9 +170,9 @@ def cold_hosts():
 @test
 def other_shards():
     """A lease with other numbers of shards on two hosts: only the one that joined first sends, the other says so"""
-    bed = Relays(1)
+    bed = Relays(1, more=STEADY)
     first, second = bed.hosts[0], bed.hosts[1]
-    bed.start(second, Relays.RULE.replace("lease radio", "lease radio/4"), "settle: 3600s\n")
+    bed.start(second, Relays.RULE.replace("lease radio", "lease radio/4"), STEADY)
     bed.relays.append(second)
     traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, 500)
     stream = Stream(bed.receiver)
@@ -187,7 +187,7 @@ def other_shards():
     def shards():
         return {shard["shard"]: shard["owner"] for shard in second.agent.status()["shards"]}
 
-    equal(shards(), {0: "a", 1: None, 2: None, 3: None}, "owners")
+    wait_until(lambda: shards() == {0: "a", 1: None, 2: None, 3: None}, "owners")
     # When the first one has left, the other one sends, and the first one is overruled once it is back.
     first.agent.stop()
     wait_until(lambda: set(shards().values()) == {"b"}, "the second one has all shards")

@@ -84,7 +84,7 @@ class Moves:
 
 
 def move_at_numbers():
-    """20 moves. Has all answered in time? Otherwise the new host may learn numbers after they have come, about 0.7 s."""
+    """20 moves. True: nothing is lost. A late answer may have let the new host learn numbers too late."""
     bed = Moves(NUMBERED, 2000)
     for _ in range(MOVES):
         bed.move()
@@ -92,9 +92,9 @@ def move_at_numbers():
     equal(bed.stream.doubled, 0, "packets that came twice")
     for host in bed.relays.relays:
         check(not host.agent.process.find_line("leases-refused"), "nothing was refused")
-    if bed.in_time():
-        check(lost <= 0, f"{lost} packets that no relay has sent")
+    if lost <= 0:
         return True
+    check(not bed.in_time(), f"{lost} packets that no relay has sent")
     diagnose(f"etcd or a relay did not answer in time, {lost} packets were lost: once more")
     discard()
     return False
@@ -118,7 +118,7 @@ def at_a_moment():
 
 
 @test
-def at_a_moment_that_both_know(rate=2000, error=500):
+def at_a_moment_that_both_know(rate=2000, error=5000):
     """With clock_error a host begins that long after the end of the other one; a clock that is wrong is not believed"""
     bed = Moves(Relays.RULE, rate, f"clock_error: {error}us\n")
     # A node believes a clock after 16 renewals.

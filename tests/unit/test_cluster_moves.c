@@ -174,6 +174,61 @@ static void asked_while_it_is_passed_on(void **state)
 	}
 }
 
+/* b asks while the shard is being passed on to it, which fails, or whose answer is lost: so it is
+ * for us. */
+static void asked_while_it_is_not_passed_on(void **state)
+{
+	for (unsigned int lost = 0; lost < 2; lost++) {
+		const struct shard_record held = {.node = "a", .term = 2};
+		struct answer refused = {.kind = ANSWER_REFUSED, .mod = 2, .own = record_of(1)};
+		struct protocol *protocol = new_holder(&held);
+		struct node_record other = record_of(2);
+		struct shard_status status;
+		struct txn txn;
+
+		assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+		assert_true(protocol_request(protocol, TIME, &txn));
+		if (lost)
+			protocol_answer(protocol, TIME, &(struct answer){.kind = ANSWER_UNKNOWN});
+		other.ask = move_to("b", 1);
+		protocol_see_node(protocol, TIME, "b", 3, 9, &other);
+		if (lost)
+			expect_txn(protocol, TIME + 100 * MS, TXN_RENEW, 10);
+		else
+			protocol_answer(protocol, TIME, &refused);
+		protocol_shard(protocol, 0, &status);
+		assert_true(status.moving);
+		protocol_free(protocol);
+	}
+}
+
+/* The store was replaced by an older one: its revisions say nothing of what was passed on before.
+ */
+static void asked_of_another_store(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	const struct shard_record theirs = {.node = "b", .term = 3};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record other = record_of(2);
+	struct txn txn;
+
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	expect_txn(protocol, TIME, TXN_PASS, 1000);
+	assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+	protocol_answer(protocol, TIME + 100 * MS,
+			&(struct answer){.kind = ANSWER_DONE, .revision = 5});
+	protocol_reading(protocol);
+	protocol_see_node(protocol, TIME + 200 * MS, "b", 3, 3, &other);
+	protocol_see_shard(protocol, TIME + 200 * MS, radio.name, 0, 4, &theirs);
+	protocol_see_all(protocol, TIME + 200 * MS, 5);
+	expect_txn(protocol, TIME + 300 * MS, TXN_JOIN, 6);
+	other.ask = move_to("a", 1);
+	protocol_see_node(protocol, TIME + 300 * MS, "b", 3, 7, &other);
+	assert_true(protocol_request(protocol, TIME + 400 * MS, &txn));
+	assert_int_equal(txn.own.ask.what, 0);
+	protocol_free(protocol);
+}
+
 /* We ask, and the shard becomes ours: what its former holder has read, it has done. */
 static void asked_before_it_is_received(void **state)
 {
@@ -334,6 +389,8 @@ int main(void)
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(the_last_move_counts),
 		cmocka_unit_test(asked_while_it_is_passed_on),
+		cmocka_unit_test(asked_while_it_is_not_passed_on),
+		cmocka_unit_test(asked_of_another_store),
 		cmocka_unit_test(asked_before_it_is_received),
 		cmocka_unit_test(another_number_of_shards),
 		cmocka_unit_test(our_number_of_shards_changes),

@@ -195,6 +195,17 @@ void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_sh
 	}
 }
 
+void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *txn)
+{
+	for (unsigned int i = 0; txn->kind == TXN_PASS && i < txn->nr_shards; i++) {
+		const struct view_shard *shard =
+			view_shard(&protocol->view, txn->shards[i].lease, txn->shards[i].number);
+
+		if (shard && is_ours(protocol, shard))
+			move_obey_own(protocol, now, shard, protocol->mod);
+	}
+}
+
 const char *protocol_other(const struct protocol *protocol, unsigned int index)
 {
 	const struct view *view = &protocol->view;

@@ -488,6 +488,8 @@ static void done(struct protocol *protocol, uint64_t now, const struct answer *a
 	if (protocol->confirmed &&
 	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
 		view_forgive(&protocol->view, now, FORGIVEN_PERIODS * protocol->settings.renew);
+	if (protocol->unresolved)
+		move_not_made(protocol, now, &protocol->lost);
 	protocol->unresolved = false;
 	protocol->confirmed = protocol->sent;
 	protocol->renew_at = protocol->sent + protocol->settings.renew;
@@ -521,6 +523,7 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 			move_stop_all(protocol);
 		else if (protocol->txn.kind == TXN_RELEASE)
 			keep_dropped(protocol, protocol->txn.nr_shards);
+		move_not_made(protocol, now, &protocol->txn);
 		return;
 	}
 	/* One of ours was made whose answer was lost. */

@@ -122,6 +122,10 @@ void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *a
 void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
 		   int64_t mod);
 
+/* A transaction was not made. What was asked of us meanwhile, we have asked of the node that was to
+ * get the shard. */
+void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *txn);
+
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);
 

@@ -374,6 +374,9 @@ void view_forget(struct view *view, uint64_t now)
 		wait_for_holder(view, now, shard);
 		keep_record(view, now, shard, 0, &none);
 		*shard->move_to = '\0';
+		/* Its revisions may be those of other changes. */
+		shard->from_mod = -1;
+		shard->passed_mod = 0;
 	}
 	view->changed = now;
 	find_rulers(view, now);
