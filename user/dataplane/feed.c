@@ -10,6 +10,9 @@
 #include "base/wakeup.h"
 #include "dataplane/stream.h"
 
+/* How many datagrams before its turn a slot is fetched into the cache. */
+#define AHEAD 4
+
 /* Untouched pages cost nothing. */
 static void *map(size_t size)
 {
@@ -80,6 +83,8 @@ bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arri
 	if (!feed->nr_free || left > feed->capacity)
 		return false;
 	queued.frame = feed->free[--feed->nr_free];
+	if (feed->nr_free > AHEAD)
+		feed_prefetch(feed, feed->free[feed->nr_free - AHEAD]);
 	slot = feed_slot(feed, queued.frame);
 	slot->merged = entry->stream->merged;
 	slot->stream = entry->stream;

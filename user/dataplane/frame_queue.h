@@ -116,6 +116,17 @@ static inline const struct frame_entry *frame_queue_peek(struct frame_queue *que
 	return tail == queue->seen_head ? NULL : &queue->entries[tail & queue->mask];
 }
 
+/* Consumer: the entry so many places behind that one, or NULL if it was not there when one of these
+ * functions looked last. */
+static inline const struct frame_entry *frame_queue_ahead(const struct frame_queue *queue,
+							  uint32_t places)
+{
+	uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+
+	return queue->seen_head - tail <= places ? NULL
+						 : &queue->entries[(tail + places) & queue->mask];
+}
+
 /* Consumer: how many entries there were when one of these functions looked last. */
 static inline uint32_t frame_queue_seen(const struct frame_queue *queue)
 {

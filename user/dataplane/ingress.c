@@ -11,12 +11,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wakeup.h"
+#include "dataplane/health_ts.h"
+#include "dataplane/rtp.h"
 #include "dataplane/spin.h"
 #include "dataplane/stamp.h"
 
 /* Frames per look at the RX ring: enough to spread the cost of a publish and its fence, few enough
  * to stay in the first-level cache and to let egress start early. */
 #define BURST 64
+
+/* How many frames before its turn the rest of a frame is fetched into the cache. */
+#define AHEAD 6
 
 /* `end`: of the packet's first frame. */
 static void note_sequence(struct stream_shard *shard, const struct rule *rule,
@@ -37,10 +42,11 @@ static uint64_t pass_ns(struct ingress *ingress)
 	return ingress->pass_ns;
 }
 
-/* `end`: of the packet's first frame. */
+/* `data`, `end`: of the packet's first frame. */
 static void look(struct ingress *ingress, const struct stream *stream,
-		 const struct xmc_datagram *dgram, const uint8_t *udp, const uint8_t *end)
+		 const struct xmc_datagram *dgram, const uint8_t *data, const uint8_t *end)
 {
+	const uint8_t *udp = data + dgram->udp_offset;
 	const struct xmc_udp *header = (const struct xmc_udp *)udp;
 	const uint8_t *payload = udp + sizeof(*header);
 	uint32_t readable = payload < end ? (uint32_t)(end - payload) : 0;
@@ -54,7 +60,18 @@ static void look(struct ingress *ingress, const struct stream *stream,
 		.now_ns = pass_ns(ingress),
 	};
 
+	if (stream->rule.watch & WATCH_TS)
+		ingress->ts_offset = (uint32_t)(payload - data) +
+				     (datagram.readable % TS_PACKET_SIZE ? RTP_HEADER_SIZE : 0);
 	health_look(stream->health, ingress->shard, &datagram);
+}
+
+/* The packets of a transport stream have their headers all over the frame, and each of them would
+ * be waited for. What comes now looks like what came last. */
+static void prefetch_packets(const uint8_t *data, uint32_t offset, uint32_t length)
+{
+	for (; offset + TS_PACKET_SIZE <= length; offset += TS_PACKET_SIZE)
+		__builtin_prefetch(data + offset);
 }
 
 /* Find the stream of a received packet, of `length` bytes in all its frames, and count. */
@@ -66,6 +83,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 	struct stream_shard *shard;
 
 	*entry = (struct frame_entry){.kind = FRAME_DATA, .frame = frame->index};
+	ingress->ts_offset = 0;
 	if (xmc_parse_frame(data, data + frame->length, length, &dgram) != XMC_STEERED) {
 		counter_add(&ingress->counters.drops[INGRESS_INVALID], 1);
 		return;
@@ -88,7 +106,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 			      data + dgram.udp_offset + sizeof(struct xmc_udp),
 			      data + frame->length);
 	if (entry->stream->health)
-		look(ingress, entry->stream, &dgram, data + dgram.udp_offset, data + frame->length);
+		look(ingress, entry->stream, &dgram, data, data + frame->length);
 }
 
 /* Copy a datagram that is merged; its frames are only returned. */
@@ -299,6 +317,10 @@ static unsigned int receive(struct ingress *ingress)
 		if (i + 1 < count)
 			__builtin_prefetch(xsk_frame(ingress->xsk, frames[i + 1].index) +
 					   frames[i + 1].offset);
+		if (ingress->ts_offset && i + AHEAD < count)
+			prefetch_packets(xsk_frame(ingress->xsk, frames[i + AHEAD].index) +
+						 frames[i + AHEAD].offset,
+					 ingress->ts_offset, frames[i + AHEAD].length);
 		if (frames[i].more || ingress->nr_pieces) {
 			add_piece(ingress, &frames[i]);
 			continue;

@@ -78,6 +78,9 @@ struct ingress {
 	struct feed *feed;	 /* for datagrams that are merged; NULL: there are none */
 	struct log_limit wakeup_limit;
 	uint64_t pass_ns; /* the time of this look at the RX ring; 0: not read yet */
+	/* In the last frame whose transport stream was watched: where its packets began; 0: the
+	 * last one was another. */
+	uint32_t ts_offset;
 	/* A packet in several frames, of which the last has not been received yet. */
 	struct xsk_frame pieces[XSK_MAX_PIECES];
 	unsigned int nr_pieces;

@@ -15,6 +15,9 @@
 /* How often the main thread looks whether the merger's thread has settled. */
 #define SETTLE_MS 1000
 
+/* How many datagrams before its turn a slot is fetched into the cache. */
+#define AHEAD 4
+
 struct merger {
 	struct merger_thread_side thread;
 	bool runs;
@@ -259,6 +262,9 @@ static bool take_first(struct merger *merger)
 	if (!frame_queue_take(&merger->turn->queue, &entry))
 		return false;
 	merger->turn_left--;
+	first = frame_queue_ahead(&merger->turn->queue, AHEAD);
+	if (first)
+		feed_prefetch(merger->turn, first->frame);
 	if (entry.arrived_ns > merger->now_ns)
 		merger->now_ns = entry.arrived_ns;
 	offer(merger, merger->turn, feed_slot(merger->turn, entry.frame));
