@@ -116,8 +116,8 @@ static inline const struct frame_entry *frame_queue_peek(struct frame_queue *que
 	return tail == queue->seen_head ? NULL : &queue->entries[tail & queue->mask];
 }
 
-/* Consumer: the entry so many places behind that one, or NULL if it was not there when one of these
- * functions looked last. */
+/* Consumer: the entry this number of places behind that one, or NULL if it was not there when one
+ * of these functions looked last. */
 static inline const struct frame_entry *frame_queue_ahead(const struct frame_queue *queue,
 							  uint32_t places)
 {
