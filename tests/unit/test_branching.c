@@ -171,6 +171,33 @@ static void test_claims(void **state)
 	expect_branches("a 239.1.50.77;a 239.1.199.1;b 239.1.9.77;");
 }
 
+/* A rule takes sources of those rules for its group alone that have its interface and port. */
+static void test_claims_of_sources(void **state)
+{
+	static char texts[60][100];
+	static const uint8_t named[] = {10, 1, 0, 1};
+	const char *rules[62] = {
+		"one in 239.1.1.1:5070@eth0 source 10.1.0.1 out 10.9.9.9",
+		"prefix in 239.1.0.0/16:5071@eth0 source 10.1.0.1 out same@eth1 when joined"};
+	struct branching branching;
+
+	for (unsigned int i = 0; i < 60; i++) {
+		snprintf(texts[i], sizeof(texts[i]),
+			 "r%u in 239.1.1.1:%u@eth%u out 239.2.2.2@eth1 from keep when joined", i,
+			 5099 - i / 2, i % 2 ? 0 : 2);
+		rules[2 + i] = texts[i];
+	}
+	add_rules(rules, 62);
+	report(1, "239.2.2.2", RECORD_IS_INCLUDE, named, 1);
+	select_branches(&branching);
+	assert_int_equal(branching.nr_stems, 61);
+	/* The last one has that port on eth0. */
+	assert_int_equal(branching.nr_chosen, 59);
+	for (unsigned int i = 0; i < 60; i++)
+		assert_int_equal(config.rules[2 + i].others, i != 59);
+	forget_branches(&branching);
+}
+
 /* A rule for one group is the branch of the sources that nobody names. */
 static void test_one_group(void **state)
 {
@@ -258,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sources_that_are_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_claims_of_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
 	};

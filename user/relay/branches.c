@@ -31,7 +31,7 @@ struct branches {
 	uint64_t removal_ns; /* when branches that have ended may be removed */
 	bool ended;	     /* there are some */
 	unsigned int full;   /* stems at their limit, as was logged */
-	/* Of each stem that has any: groups and sources that are wanted and not relayed. */
+	/* Of stems, sorted by name: groups and sources that are wanted and not relayed. */
 	unsigned int nr_refused;
 	struct refused {
 		char name[RULE_NAME_SIZE];
@@ -59,13 +59,20 @@ uint64_t branches_next_ns(const struct branches *branches)
 	return branches->removal_ns > branches->due_ns ? branches->removal_ns : branches->due_ns;
 }
 
+/* Each begins with its name. */
+static int compare_refused(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 unsigned int branches_refused(const struct branches *branches, const struct rule *stem)
 {
-	for (unsigned int i = 0; i < branches->nr_refused; i++) {
-		if (strcmp(branches->refused[i].name, stem->name) == 0)
-			return branches->refused[i].groups;
-	}
-	return 0;
+	const struct refused *refused = NULL;
+
+	if (branches->nr_refused)
+		refused = bsearch(stem->name, branches->refused, branches->nr_refused,
+				  sizeof(*refused), compare_refused);
+	return refused ? refused->groups : 0;
 }
 
 /* ---- limits ---- */
@@ -94,6 +101,9 @@ static void note_limits(struct branches *branches, const struct branching *branc
 		memcpy(refused->name, stem->rule->name, sizeof(refused->name));
 		refused->groups = stem->refused;
 	}
+	if (branches->nr_refused)
+		qsort(branches->refused, branches->nr_refused, sizeof(*branches->refused),
+		      compare_refused);
 	branches->full = branches->nr_refused;
 }
 

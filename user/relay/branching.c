@@ -84,19 +84,30 @@ static bool may_claim(const struct rule *rule, const struct rule *stem)
 	       strcmp(rule->iface, stem->iface) == 0;
 }
 
+/* The order of claims: those that may take the group from the stem are neighbours. */
+static int compare_claim(const struct rule *rule, const struct xmc_addr *group,
+			 const struct rule *stem)
+{
+	int order = memcmp(&rule->group, group, sizeof(*group));
+
+	if (!order)
+		order = (int)rule->port - (int)stem->port;
+	return order ? order : strcmp(rule->iface, stem->iface);
+}
+
 static int compare_claims(const void *a, const void *b)
 {
 	const struct rule *const *first = a, *const *second = b;
 
-	return memcmp(&(*first)->group, &(*second)->group, sizeof((*first)->group));
+	return compare_claim(*first, &(*second)->group, *second);
 }
 
-static void add_claims(struct branching *branching, struct stem *stem)
+static void add_claims(struct branching *branching)
 {
 	const struct config *config = branching->config;
 
-	stem->claims = calloc(config->nr_rules + 1UL, sizeof(*stem->claims));
-	if (!stem->claims) {
+	branching->claims = calloc(config->nr_rules + 1UL, sizeof(*branching->claims));
+	if (!branching->claims) {
 		branching->no_memory = true;
 		return;
 	}
@@ -104,23 +115,24 @@ static void add_claims(struct branching *branching, struct stem *stem)
 		const struct rule *rule = &config->rules[i % config->nr_rules];
 		bool prefixes = i >= config->nr_rules;
 
-		if (!rule->group_host_bits == prefixes || !may_claim(rule, stem->rule))
+		if (!rule->group_host_bits == prefixes)
 			continue;
-		stem->claims[stem->nr_claims++] = rule;
-		stem->nr_groups += !prefixes;
+		branching->claims[branching->nr_claims++] = rule;
+		branching->nr_groups += !prefixes;
 	}
-	qsort(stem->claims, stem->nr_groups, sizeof(*stem->claims), compare_claims);
+	qsort(branching->claims, branching->nr_groups, sizeof(*branching->claims), compare_claims);
 }
 
-/* The first claim of this group, or where it would be. */
-static unsigned int find_claim(const struct stem *stem, const struct xmc_addr *group)
+/* The first claim of this group that the stem may have, or where it would be. */
+static unsigned int find_claim(const struct branching *branching, const struct xmc_addr *group,
+			       const struct rule *stem)
 {
-	unsigned int low = 0, high = stem->nr_groups;
+	unsigned int low = 0, high = branching->nr_groups;
 
 	while (low < high) {
 		unsigned int middle = low + (high - low) / 2;
 
-		if (memcmp(&stem->claims[middle]->group, group, sizeof(*group)) < 0)
+		if (compare_claim(branching->claims[middle], group, stem) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -130,23 +142,27 @@ static unsigned int find_claim(const struct stem *stem, const struct xmc_addr *g
 
 static bool is_claimed(struct branching *branching, const struct wanted *wanted)
 {
-	struct stem *stem = &branching->stems[wanted->stem];
+	const struct rule *stem = branching->stems[wanted->stem].rule;
 	bool named = !addr_is_any(&wanted->source);
-	const struct xmc_addr *source = named ? &wanted->source : &stem->rule->source;
-	uint8_t host_bits = named ? 0 : rule_host_bits(stem->rule);
+	const struct xmc_addr *source = named ? &wanted->source : &stem->source;
+	uint8_t host_bits = named ? 0 : rule_host_bits(stem);
 
-	if (!stem->claims)
-		add_claims(branching, stem);
-	for (unsigned int i = find_claim(stem, &wanted->group);
-	     i < stem->nr_groups && addr_equal(&stem->claims[i]->group, &wanted->group); i++) {
-		if (covers_source(stem->claims[i], source, host_bits))
+	if (!branching->claims)
+		add_claims(branching);
+	for (unsigned int i = find_claim(branching, &wanted->group, stem);
+	     i < branching->nr_groups && !compare_claim(branching->claims[i], &wanted->group, stem);
+	     i++) {
+		if (may_claim(branching->claims[i], stem) &&
+		    covers_source(branching->claims[i], source, host_bits))
 			return true;
 	}
-	for (unsigned int i = stem->nr_groups; i < stem->nr_claims; i++) {
-		const struct rule *rule = stem->claims[i];
+	/* Sources of one group are taken by rules of that group alone. */
+	for (unsigned int i = branching->nr_groups;
+	     stem->group_host_bits && i < branching->nr_claims; i++) {
+		const struct rule *rule = branching->claims[i];
 
 		if (prefix_has(&rule->group, rule->group_host_bits, &wanted->group) &&
-		    covers_source(rule, source, host_bits))
+		    may_claim(rule, stem) && covers_source(rule, source, host_bits))
 			return true;
 	}
 	return false;
@@ -197,11 +213,10 @@ static int find_stems(struct branching *branching, const struct demand *demand)
 
 void branching_free(struct branching *branching)
 {
-	for (unsigned int i = 0; i < branching->nr_stems; i++) {
+	for (unsigned int i = 0; i < branching->nr_stems; i++)
 		free(branching->stems[i].ifindexes);
-		free(branching->stems[i].claims);
-	}
 	free(branching->stems);
+	free(branching->claims);
 	free(branching->places);
 	free(branching->wanted);
 	free(branching->chosen);

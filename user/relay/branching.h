@@ -31,10 +31,6 @@ struct stem {
 	bool joins;	/* of one group: the stem itself joins it, for all sources */
 	unsigned int branches; /* so far */
 	unsigned int refused;
-	/* Rules that take groups or sources from it, because they are more specific: those of one
-	 * group, sorted by it, then prefixes. NULL: not collected yet. */
-	unsigned int nr_groups, nr_claims;
-	const struct rule **claims;
 };
 
 /* What the branches of a configuration shall be. */
@@ -45,6 +41,10 @@ struct branching {
 	unsigned int nr_stems, nr_prefixes; /* those with a prefix of groups come first */
 	struct stem *stems;
 	uint32_t *places; /* of the stem of each rule, + 1; 0: it is none */
+	/* Rules that may take groups or sources from stems, because they are more specific: those
+	 * of one group, sorted, then prefixes. NULL: not collected yet. */
+	unsigned int nr_groups, nr_claims;
+	const struct rule **claims;
 	size_t count, room;
 	struct wanted *wanted;
 	bool no_memory;
