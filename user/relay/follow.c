@@ -161,12 +161,11 @@ static void apply_outputs(struct follow *follow, bool every)
 
 static void on_icmp(void *context, const struct icmp_error *error)
 {
-	const struct relay *relay = context;
+	struct relay *relay = context;
 
-	for (unsigned int i = 0; i < relay->nr_routes; i++) {
-		if (relay->routes[i]->path)
-			path_count_icmp(relay->routes[i]->path, error);
-	}
+	relay->icmp_reports++;
+	for (unsigned int i = 0; i < relay->nr_routes; i++)
+		route_count_icmp(relay->routes[i], error, relay->icmp_reports);
 }
 
 /* Anybody can send any number of them: in looks only, and not in each. */

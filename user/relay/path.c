@@ -261,12 +261,17 @@ static bool has_sent(const struct output *output, const struct icmp_error *error
 	       output_socket_has_port(output->socket, error->source_port);
 }
 
-void path_count_icmp(struct path *path, const struct icmp_error *error)
+bool path_count_icmp(struct path *path, const struct icmp_error *error)
 {
+	bool counted = false;
+
 	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
-		if (has_sent(&path->stream->outputs[i], error))
-			path->reaches[i].icmp[error->kind]++;
+		if (!has_sent(&path->stream->outputs[i], error))
+			continue;
+		path->reaches[i].icmp[error->kind]++;
+		counted = true;
 	}
+	return counted;
 }
 
 const char *path_reason(const struct path *path)

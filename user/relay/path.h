@@ -110,8 +110,9 @@ bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64
 /* Addresses or routes have changed: forget what output `i` has learned about its route. */
 void path_refresh(struct path *path, unsigned int i);
 
-/* Somebody reports something about a datagram: count it, if it can be one of this path. */
-void path_count_icmp(struct path *path, const struct icmp_error *error);
+/* Somebody reports something about a datagram: count it, if it can be one of this path. Returns
+ * whether it can. */
+bool path_count_icmp(struct path *path, const struct icmp_error *error);
 
 /* Why nothing can leave by any output, until the next update; NULL: something can. */
 const char *path_reason(const struct path *path);

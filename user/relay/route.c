@@ -194,6 +194,16 @@ uint64_t route_follow_demand(struct route *route, struct membership *membership,
 	return UINT64_MAX;
 }
 
+void route_count_icmp(struct route *route, const struct icmp_error *error, uint64_t number)
+{
+	struct route *first = route->stem	? route->stem
+			      : route->siblings ? route->siblings->routes[0]
+						: route;
+
+	if (route->path && first->icmp_report != number && path_count_icmp(route->path, error))
+		first->icmp_report = number;
+}
+
 void route_leave(struct route *route, struct membership *membership)
 {
 	if (route->joined)

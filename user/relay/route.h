@@ -44,6 +44,8 @@ struct route {
 	int joined;	  /* index of the interface that has joined the group; 0: none */
 	uint64_t idle_ns; /* `on demand`: since when no output is wanted; 0: one is */
 	bool unjoined; /* `on demand`: an output is wanted, but joining has failed; see `reason` */
+	/* Of the first route of a rule: the last report that one of its routes has counted. */
+	uint64_t icmp_report;
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
@@ -96,6 +98,13 @@ void route_report(struct route *route, int err);
  * when to call it again although nothing has changed; UINT64_MAX: not at all. */
 uint64_t route_follow_demand(struct route *route, struct membership *membership, uint64_t linger_ns,
 			     uint64_t now_ns);
+
+/*
+ * Report `number`, from 1 on, is about a datagram: count it, if the route can have sent that, and no
+ * other route of its rule has counted it. Branches and their stem share sockets, and the sides of a
+ * rule do, so that each of them can have sent it.
+ */
+void route_count_icmp(struct route *route, const struct icmp_error *error, uint64_t number);
 
 /* Leave the group; the path stays. For when its intake goes down. */
 void route_leave(struct route *route, struct membership *membership);

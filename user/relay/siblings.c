@@ -207,14 +207,8 @@ static void count_side(const struct rule_counts *rule, const struct output_count
 	side->live_health = rule->live_health;
 }
 
-/* Of the ports that all sides share, each one has counted all reports. */
-static void add_output(struct output_counts *sum, struct output_counts *counts)
+static void add_output(struct output_counts *sum, const struct output_counts *counts)
 {
-	for (unsigned int i = 0; i < ICMP_KINDS; i++) {
-		if (counts->icmp[i] > sum->icmp[i])
-			sum->icmp[i] = counts->icmp[i];
-		counts->icmp[i] = 0;
-	}
 	output_counts_add(sum, counts);
 	sum->unwanted &= counts->unwanted;
 	if (!sum->gso_segments)

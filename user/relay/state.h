@@ -33,6 +33,7 @@ struct relay {
 	struct demand *demand;
 	struct branches *branches;
 	struct icmp *icmp;
+	uint64_t icmp_reports; /* that were read */
 	struct output_devices devices;
 	struct offloads *offloads;
 	struct leases *leases;
