@@ -280,6 +280,49 @@ static void test_more_sources(void **state)
 	forget_branches(&branching);
 }
 
+/* Sources whose branches are put off are served by the rule or the branch of their group. */
+static void test_deferred(void **state)
+{
+	static const char *const rules[] = {
+		"a in 239.1.1.1:5000@eth0 out 239.2.2.2@eth1 from keep when joined",
+		"b in 239.1.1.1:6000@eth0 out 239.2.2.2@eth1 from keep when joined",
+		"c in 239.1.1.1:7000@eth0 out 239.2.2.2@eth1 from keep when joined",
+		"p in 239.5.0.0/16:any@eth0 out same@eth1 from keep when joined"};
+	uint8_t many[4 * 30];
+	struct branching branching;
+
+	for (uint8_t i = 0; i < 30; i++)
+		memcpy(many + 4 * (size_t)i, (uint8_t[]){10, 9, 0, i + 1}, 4);
+	add_rules(rules, 4);
+	report(1, "239.2.2.2", RECORD_IS_INCLUDE, many, 30);
+	select_branches(&branching);
+	/* 64 at once. */
+	assert_int_equal(branching.nr_chosen, 64);
+	assert_int_equal(branching.nr_deferred, 26);
+	assert_int_equal(branching.stems[3].branches, 4);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(config.rules[i].others, i < 2);
+	forget_branches(&branching);
+
+	report(1, "239.2.2.2", RECORD_TO_INCLUDE, NULL, 0);
+	for (unsigned int i = 1; i <= 3; i++) {
+		char group[20];
+
+		snprintf(group, sizeof(group), "239.5.1.%u", i);
+		report(1, group, RECORD_IS_INCLUDE, many, 30);
+		report(2, group, RECORD_TO_EXCLUDE, NULL, 0);
+	}
+	select_branches(&branching);
+	assert_int_equal(branching.nr_chosen, 64);
+	for (size_t i = 0; i < 64; i++) {
+		const struct chosen *chosen = &branching.chosen[i];
+
+		if (addr_is_any(&chosen->what.source))
+			assert_int_equal(chosen->others, chosen->what.group.b[15] < 3);
+	}
+	forget_branches(&branching);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_claims_of_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deferred, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

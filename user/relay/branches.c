@@ -214,7 +214,7 @@ static int follow(struct branches *branches, struct relay *relay, bool removes)
 	if (!err) {
 		note_limits(branches, &branching);
 		note_room(&branching, relay->demand);
-		branches->pending = branching.deferred;
+		branches->pending = branching.nr_deferred > 0;
 		branches->ended = branching.ended && !removes;
 	}
 	if (differs)

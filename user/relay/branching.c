@@ -2,6 +2,7 @@
 #include "relay/branching.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -414,6 +415,7 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 		choose(branching, &wanted);
 }
 
+/* What is deferred takes the place of what was looked at. */
 static void choose_new(struct branching *branching, const struct wanted *wanted)
 {
 	const struct config *config = branching->config;
@@ -423,11 +425,16 @@ static void choose_new(struct branching *branching, const struct wanted *wanted)
 	    config->nr_rules + branching->nr_chosen >= XMC_MAX_RULES) {
 		stem->refused++;
 	} else if (branching->nr_new >= BRANCHES_AT_ONCE) {
-		branching->deferred = true;
+		branching->wanted[branching->nr_deferred++] = *wanted;
 	} else {
 		branching->nr_new++;
 		choose(branching, wanted);
 	}
+}
+
+static int compare_group(const void *a, const void *b)
+{
+	return memcmp(a, b, offsetof(struct wanted, source));
 }
 
 /* Are there names without branches, so that the group's has to serve these as well? */
@@ -435,6 +442,9 @@ static bool has_more_sources(const struct branching *branching, const struct wan
 {
 	struct receivers_sources sources;
 
+	if (branching->nr_deferred && bsearch(whole, branching->wanted, branching->nr_deferred,
+					      sizeof(*whole), compare_group))
+		return true;
 	find_sources(branching, &branching->stems[whole->stem], &whole->group, &sources);
 	return sources.more;
 }
@@ -505,6 +515,7 @@ int branching_select(struct branching *branching, const struct relay *relay)
 		if (!kept[i])
 			choose_new(branching, &branching->wanted[i]);
 	}
+	branching->count = branching->nr_deferred;
 	free(kept);
 	return branching->no_memory ? -ENOMEM : find_others(branching);
 }

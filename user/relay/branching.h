@@ -51,7 +51,7 @@ struct branching {
 	/* The branches: those that stay, then new ones. */
 	size_t nr_chosen, nr_new;
 	struct chosen *chosen;
-	bool deferred; /* some have to wait for the next change */
+	size_t nr_deferred; /* these have to wait for the next change: the first in `wanted` */
 	bool keeps_ended;
 	bool ended; /* some have ended */
 };
