@@ -287,6 +287,7 @@ static void add_group(struct branching *branching, uint32_t index, const struct 
 	struct receivers_sources sources;
 
 	find_sources(branching, stem, group, &sources);
+	stem->more = sources.more;
 	stem->joins = !stem->rule->on_demand || sources.more || sources.others;
 	if (stem->rule->group_host_bits && (!sources.count || sources.more || sources.others))
 		add_wanted(branching, &wanted);
@@ -437,14 +438,18 @@ static int compare_group(const void *a, const void *b)
 	return memcmp(a, b, offsetof(struct wanted, source));
 }
 
-/* Are there names without branches, so that the group's has to serve these as well? */
+/* Do branches of the group's sources wait, so that its own has to serve these as well? */
+static bool is_deferred(const struct branching *branching, const struct wanted *whole)
+{
+	return branching->nr_deferred && bsearch(whole, branching->wanted, branching->nr_deferred,
+						 sizeof(*whole), compare_group);
+}
+
+/* Are there more names than can have branches? */
 static bool has_more_sources(const struct branching *branching, const struct wanted *whole)
 {
 	struct receivers_sources sources;
 
-	if (branching->nr_deferred && bsearch(whole, branching->wanted, branching->nr_deferred,
-					      sizeof(*whole), compare_group))
-		return true;
 	find_sources(branching, &branching->stems[whole->stem], &whole->group, &sources);
 	return sources.more;
 }
@@ -472,6 +477,7 @@ static int find_others(struct branching *branching)
 		       1;
 		chosen->others = next < sorted + count && next->stem == chosen->what.stem &&
 				 addr_equal(&next->group, &chosen->what.group) &&
+				 !is_deferred(branching, &chosen->what) &&
 				 !has_more_sources(branching, &chosen->what);
 	}
 	free(sorted);
@@ -479,7 +485,7 @@ static int find_others(struct branching *branching)
 		struct stem *stem = &branching->stems[i];
 		const struct wanted whole = {.stem = i, .group = stem->rule->group};
 
-		stem->others = stem->branches && !has_more_sources(branching, &whole);
+		stem->others = stem->branches && !stem->more && !is_deferred(branching, &whole);
 	}
 	return 0;
 }

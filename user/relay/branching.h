@@ -28,6 +28,7 @@ struct stem {
 	int *ifindexes; /* of its outputs; 0: not known */
 	bool by_source; /* receivers choose by source, on outputs that keep it */
 	bool others;	/* as of struct chosen, if it has one group: it is that branch itself */
+	bool more;	/* of one group: receivers name more sources than can have branches */
 	bool joins;	/* of one group: the stem itself joins it, for all sources */
 	unsigned int branches; /* so far */
 	unsigned int refused;
