@@ -47,6 +47,11 @@ int redirects_watch(struct redirects *redirects, int from, int to, bool skb)
 	return 0;
 }
 
+void redirects_prepare(struct redirects *redirects, int from, int to, bool skb)
+{
+	watched++;
+}
+
 bool redirects_refuse(const struct redirects *redirects, int from, int to)
 {
 	return refuses;

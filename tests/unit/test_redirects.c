@@ -98,6 +98,27 @@ static void test_created_again(void **state)
 	redirects_close(redirects);
 }
 
+/* Pairs that nobody may ever use leave room for those that are needed. */
+static void test_prepared(void **state)
+{
+	struct redirects *redirects;
+
+	out_index = 10;
+	watched = 0;
+	assert_int_equal(redirects_open(&redirects), 0);
+	for (int from = 1; from <= XMC_MAX_DEVICE_PAIRS; from++) {
+		redirects_look(redirects);
+		redirects_prepare(redirects, from, out_index, false);
+	}
+	assert_int_equal(watched, XMC_MAX_DEVICE_PAIRS / 2);
+	assert_int_equal(redirects_watch(redirects, XMC_MAX_DEVICE_PAIRS, out_index, false), 0);
+	assert_int_equal(watched, XMC_MAX_DEVICE_PAIRS / 2 + 1);
+	for (int from = 1; from <= XMC_MAX_DEVICE_PAIRS; from++)
+		redirects_forget(redirects, from);
+	assert_int_equal(watched, 0);
+	redirects_close(redirects);
+}
+
 /* Members of bonds are known whenever packets are counted, also those that came before. */
 static void test_bonds(void **state)
 {
@@ -128,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bonds),
 		cmocka_unit_test(test_created_again),
+		cmocka_unit_test(test_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

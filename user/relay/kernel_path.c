@@ -90,7 +90,7 @@ void kernel_side_prepare(const struct kernel_side *side, int output_ifindex)
 	if (!side->steer || !output_ifindex || !steer_can_forward(side->steer, &why))
 		return;
 	forwards_prepare(steer_forwards(side->steer));
-	redirects_watch(side->redirects, side->ifindex, output_ifindex, side->skb);
+	redirects_prepare(side->redirects, side->ifindex, output_ifindex, side->skb);
 }
 
 /* ---- forwards ---- */

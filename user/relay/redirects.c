@@ -293,6 +293,12 @@ int redirects_watch(struct redirects *redirects, int from, int to, bool skb)
 	return 0;
 }
 
+void redirects_prepare(struct redirects *redirects, int from, int to, bool skb)
+{
+	if (redirects->nr_pairs < XMC_MAX_DEVICE_PAIRS / 2)
+		redirects_watch(redirects, from, to, skb);
+}
+
 void redirects_forget(struct redirects *redirects, int from)
 {
 	unsigned int left = 0;

@@ -48,6 +48,10 @@ void redirects_look(struct redirects *redirects);
  * -errno, see transmits_watch(). */
 int redirects_watch(struct redirects *redirects, int from, int to, bool skb);
 
+/* The same for packets that may be redirected later: nobody may ever want them, so it leaves half
+ * of the pairs that can be watched to those that are needed. */
+void redirects_prepare(struct redirects *redirects, int from, int to, bool skb);
+
 /* The interface `member` is a member of the bond that is the intake `bond`: in native mode, its
  * packets count as the bond's. bond 0: it is not any more. 0 or -errno, see transmits_set_bond().
  */
