@@ -2,11 +2,14 @@
 /* clang-format off */
 /*
  * Branches: rules that the relay makes from rules of the configuration, their stems, as receivers
- * want it. A stem with a prefix of groups has one for each of its groups that somebody wants:
+ * want it. A stem with a prefix of groups has one for each of its groups that somebody wants, and no
+ * path and no key itself:
  *
- *     tv in 239.1.0.0/16:any@eth0 out same@eth1 when joined              stem: no path, no key
+ *     tv in 239.1.0.0/16:any@eth0 out same@eth1 when joined              stem
  *       in 239.1.5.5:any@eth0 on demand out 239.1.5.5@eth1 when joined   branch, while 239.1.5.5
  *                                                                        is wanted on eth1
+ *
+ * A stem for one group has a path and a key. Its branches are for sources (below).
  *
  * A branch is an ordinary rule in every other respect: it has a route, a path, a membership and an
  * entry in the XDP map, and nothing but this unit, plan, books and relay know what it is. Branches
@@ -16,11 +19,13 @@
  *     follow_demand ─▶ branches_follow()   receivers want other groups than before
  *     relay_apply() ─▶ branches_append()   another configuration gets the branches that it needs
  *
- * If all outputs keep the source, what receivers say about sources counts: a source that one of them
- * names, because it wants it alone or does not want it, has a branch of its own, which joins for
- * that source and has its packets by its more specific key. Then the branch of the group has the
- * others, and is there only while somebody wants any of them; without such receivers no (*,G) is
- * joined. Of a group with more than RECEIVERS_SOURCES names there is one branch for all.
+ * What receivers say about sources counts for a prefix if all outputs keep the source, and for one
+ * group if an output `when joined` does: a source that a receiver names, because it wants that source
+ * alone or does not want it, has a branch of its own, which joins for that source and has its packets
+ * by its more specific key. The branch of the group, or the stem for one group, then has the others.
+ * Such a branch exists, and such a stem `on demand` joins (*,G), only while somebody wants any of
+ * them. Of a group with more than RECEIVERS_SOURCES names these have all sources that have no branch
+ * already.
  *
  * A more specific rule of the configuration takes its groups from a stem, as it would take its
  * packets: a rule for the group, or a longer prefix, on the same interface and port.
@@ -57,7 +62,7 @@ bool branches_follow(struct branches *branches, struct relay *relay, bool change
 /* When to call it again although nothing has changed; UINT64_MAX: not at all. */
 uint64_t branches_next_ns(const struct branches *branches);
 
-/* Groups of a stem that are wanted, but not relayed, because of a limit. */
+/* Groups and sources of a stem that are wanted, but not relayed, because of a limit. */
 unsigned int branches_refused(const struct branches *branches, const struct rule *stem);
 
 #endif

@@ -16,7 +16,7 @@ struct wanted {
 	struct xmc_addr source; /* all zero: that of the stem */
 };
 
-/* One that there shall be, in an order in which the branches of a group are neighbours. */
+/* One that there shall be. */
 struct chosen {
 	struct wanted what;
 	bool others; /* branches of its group have sources of their own, all that are named */

@@ -6,7 +6,7 @@
  * (below).
  *
  *     disabled   no arrival
- *     (a stem)   has no path, and the state of its branches (books.h)
+ *     (a prefix) has no path, and the state of its branches (books.h)
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
  *                nothing can leave by any of its outputs
  *     standby    it would be active, but its lease is not held
@@ -31,7 +31,8 @@ struct route {
 	unsigned int side;	   /* of these: which one */
 	struct rule *view;	   /* the rule as this side sees it (rules/sides.h), or NULL */
 	struct siblings *siblings; /* reference; NULL: the rule has one input */
-	/* Of a branch (branches.h): the route of its stem. A stem has no path; NULL: no branch. */
+	/* Of a branch (branches.h): the route of its stem, which has no path if it is a prefix.
+	 * NULL: no branch. */
 	struct route *stem;
 	struct arrival *arrival; /* NULL: disabled */
 	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
@@ -100,9 +101,9 @@ uint64_t route_follow_demand(struct route *route, struct membership *membership,
 			     uint64_t now_ns);
 
 /*
- * Report `number`, from 1 on, is about a datagram: count it, if the route can have sent that, and no
- * other route of its rule has counted it. Branches and their stem share sockets, and the sides of a
- * rule do, so that each of them can have sent it.
+ * Report `number`, from 1 on, is about a datagram: count it, if the route can have sent that, and
+ * no other route of its rule has counted it. Branches and their stem share sockets, and the sides
+ * of a rule do, so that each of them can have sent it.
  */
 void route_count_icmp(struct route *route, const struct icmp_error *error, uint64_t number);
 
@@ -119,7 +120,7 @@ void route_retire(struct route *route);
 /* Close and free it. Accepts NULL. */
 void route_free(struct route *route, struct membership *membership);
 
-/* Do its branches carry its packets? */
+/* Do its branches carry all of its packets? */
 static inline bool route_is_stem(const struct route *route)
 {
 	return route->rule->group_host_bits;

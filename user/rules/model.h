@@ -110,7 +110,7 @@ struct demand_config {
 	unsigned int robustness;
 	unsigned int max_groups;
 	unsigned int max_members;
-	unsigned int max_streams; /* groups of a prefix that are relayed */
+	unsigned int max_streams; /* of one rule: groups of a prefix, and sources that are named */
 };
 
 /* `events:` of the file. */

@@ -279,8 +279,9 @@ const struct field setting_list[] = {
 	/* Each has a socket for each output. */
 	{"demand.max_streams", FIELD_NUMBER, CONFIG(demand.max_streams), .live = true, .min = 1,
 	 .max = 65536, .value = 1024, .what = "number of streams",
-	 .help = "The most groups of one rule with a prefix that are relayed at the same time. "
-		 "What is above is not relayed, and counted."},
+	 .help = "The most streams of one rule that are relayed at the same time: groups of a "
+		 "prefix, "
+		 "and sources that receivers name. What is above is not relayed, and counted."},
 
 	{"events.silent_after", FIELD_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
 	 .max = 86400, .value = 3, .what = "number of seconds",
