@@ -41,17 +41,19 @@ static struct output_shard output_shards[1];
 
 /* ---- packets ---- */
 
-static void write_rtp(uint8_t *payload, uint64_t number)
+static void write_rtp(uint8_t *payload, uint8_t sender, uint64_t number)
 {
 	memset(payload, 0, PAYLOAD);
 	payload[0] = 0x80;
 	payload[2] = (uint8_t)(number >> 8);
 	payload[3] = (uint8_t)number;
+	payload[11] = sender;
 	memcpy(payload + 12, &number, sizeof(number));
 }
 
 /* A datagram arrives now. False: the feed is full. */
-static bool arrive(unsigned int side, struct stream *stream, uint64_t number, uint32_t *dropped)
+static bool arrive_from(unsigned int side, struct stream *stream, uint8_t sender, uint64_t number,
+			uint32_t *dropped)
 {
 	uint8_t frame[HEADERS + PAYLOAD] = {};
 	const struct iovec part = {frame, sizeof(frame)};
@@ -61,13 +63,18 @@ static bool arrive(unsigned int side, struct stream *stream, uint64_t number, ui
 		.length = PAYLOAD,
 	};
 
-	write_rtp(frame + HEADERS, number);
+	write_rtp(frame + HEADERS, sender, number);
 	if (!feed_push(feeds[side], &entry, test_now_ns, *dropped, frame, &part, 1)) {
 		++*dropped;
 		return false;
 	}
 	*dropped = 0;
 	return feed_publish(feeds[side]) == 0;
+}
+
+static bool arrive(unsigned int side, struct stream *stream, uint64_t number, uint32_t *dropped)
+{
+	return arrive_from(side, stream, 0, number, dropped);
 }
 
 /* The next one that leaves. False: none does. */
@@ -352,6 +359,52 @@ static void test_fairness(void **state)
 	close_merger();
 }
 
+/* Somebody sends another SSRC to a side of a rule: what is held of it takes the slots of no other
+ * rule for longer than until they are short. */
+static void test_fairness_with_candidates(void **state)
+{
+	const unsigned int many = FEED_MANY_TAKEN - 2000;
+	struct film forged, small;
+	uint32_t dropped = 0;
+	struct stream *stream;
+	uint64_t number;
+
+	open_merger();
+	open_film(&forged, 500);
+	open_film(&small, 500);
+	arrive(0, &forged.streams[0], 0, &dropped);
+	assert_true(leave(&stream, &number) && number == 0);
+	arrive_from(1, &forged.streams[1], 1, 0, &dropped);
+	assert_false(leave(&stream, &number));
+	/* The stream goes on, so by one side alone the others are no restart. One is held. */
+	arrive(0, &forged.streams[0], 1, &dropped);
+	assert_true(leave(&stream, &number) && number == 1);
+	arrive(0, &forged.streams[0], 3, &dropped);
+	for (uint64_t i = 1; i < many; i++) {
+		arrive_from(1, &forged.streams[1], 1, i, &dropped);
+		assert_false(leave(&stream, &number));
+	}
+	assert_int_equal(feeds[1]->taken, many);
+	for (uint64_t i = 0; i < 8000; i++) {
+		arrive(1, &small.streams[1], 2 * i, &dropped);
+		while (leave(&stream, &number))
+			assert_true(!i && stream == &small.streams[1]);
+	}
+	assert_int_equal(dropped, 0);
+	assert_int_equal(counter_read(&merged_counters(small.merged)->forced), 0);
+	assert_int_equal(counter_read(&merged_counters(small.merged)->held), 7999);
+	assert_int_equal(counter_read(&merged_counters(forged.merged)->forced), 0);
+	assert_int_equal(counter_read(&merged_counters(forged.merged)->held), 1);
+	assert_int_equal(counter_read(&merged_counters(forged.merged)->sides[1].foreign), many);
+	assert_int_equal(counter_read(&merged_counters(forged.merged)->restarts), 0);
+	test_now_ns += NS_PER_SECOND;
+	while (leave(&stream, &number))
+		;
+	merged_put(forged.merged);
+	merged_put(small.merged);
+	close_merger();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_long_overload),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_fairness),
+		cmocka_unit_test(test_fairness_with_candidates),
 	};
 
 	return cmocka_run_group_tests_name("merger_order", tests, NULL, NULL);

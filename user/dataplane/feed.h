@@ -53,7 +53,9 @@ struct feed {
 	/* The merger's thread. */
 	alignas(CACHE_LINE) _Atomic uint32_t returned; /* slots pushed into the ring, so far */
 	unsigned int taken;			       /* slots that it has */
-	uint32_t settle_at; /* position of the queue that has to be reached */
+	uint32_t settle_at;	/* position of the queue that has to be reached */
+	struct merged *largest; /* of the rules: held most slots when looked for; or NULL */
+	uint32_t largest_left;	/* how often it is used before it is looked for again */
 
 	uint32_t *ring;				/* of returned slots */
 	alignas(CACHE_LINE) uint32_t reclaimed; /* of these: taken out; ingress */

@@ -503,7 +503,12 @@ struct merge_item *merge_take(struct merge *merge)
 
 void merge_give_up(struct merge *merge)
 {
-	merge_window_give_up_first(&merge->window);
+	const struct candidate *candidate = &merge->candidate;
+
+	if (candidate->first && candidate->count > counter_read(&merge->window.counters.held))
+		drop_candidates(merge, MERGE_FOREIGN);
+	else
+		merge_window_give_up_first(&merge->window);
 }
 
 void merge_flush(struct merge *merge)

@@ -86,7 +86,8 @@ void merge_resume(struct merge *merge, const struct merge_place *place, uint64_t
  * has to be taken. */
 void merge_flush(struct merge *merge);
 
-/* Give up the first gap, because memory is short. Candidates stay. */
+/* Memory is short: give up the first gap, or drop the candidates as foreign if they are more than
+ * what is held. */
 void merge_give_up(struct merge *merge);
 
 /* The next datagram that has been decided, or NULL. */

@@ -18,6 +18,10 @@
 /* How many datagrams before its turn a slot is fetched into the cache. */
 #define AHEAD 4
 
+/* For how many datagrams the rule that holds most is used, while slots are short: to look at all
+ * rules that wait for each datagram would take longer the more there are. */
+#define LARGEST_FOR 64
+
 struct merger {
 	struct merger_thread_side thread;
 	bool runs;
@@ -124,6 +128,12 @@ static void forget(struct merger *merger, struct merged *gone)
 		*link = gone->next_waiting;
 	gone->waits = false;
 	gone->out = NULL;
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed)
+			feed->largest_left = 0;
+	}
 }
 
 uint64_t merger_deadline(const struct merger *merger)
@@ -286,19 +296,35 @@ static bool take_next(struct merger *merger)
 	return false;
 }
 
-/* Slots are short: the rule that holds most of the feed's gives up a gap. False: they are not. */
-static bool relieve(struct merger *merger)
+/* The rule that holds most of the feed's slots, or NULL. */
+static struct merged *find_largest(const struct merger *merger, struct feed *feed)
 {
-	const struct feed *feed = merger->short_of;
 	struct merged *most = NULL;
 
-	merger->short_of = NULL;
-	if (!feed)
-		return false;
+	if (feed->largest_left) {
+		feed->largest_left--;
+		return feed->largest;
+	}
 	for (struct merged *merged = merger->waiting; merged; merged = merged->next_waiting) {
 		if (!most || merged->undecided[feed->number] > most->undecided[feed->number])
 			most = merged;
 	}
+	feed->largest = most;
+	feed->largest_left = LARGEST_FOR - 1;
+	return most;
+}
+
+/* Slots are short: the rule that holds most of the feed's gives some of them up (merge_give_up()).
+ * False: they are not. */
+static bool relieve(struct merger *merger)
+{
+	struct feed *feed = merger->short_of;
+	struct merged *most;
+
+	merger->short_of = NULL;
+	if (!feed)
+		return false;
+	most = find_largest(merger, feed);
 	if (!most || !most->undecided[feed->number])
 		return false;
 	merge_give_up(most->merge);

@@ -18,7 +18,7 @@
  * of the free ones back. A datagram is copied with its headers, and its frame returns to the fill
  * ring at once, so what is held behind a gap starves no other rule. A feed without a free slot is a
  * counted drop, of which the merge knows (merge_skip()). If most of the slots of a feed are taken,
- * the rule that holds most of them gives up gaps early.
+ * the rule that holds most of them gives up gaps early, or its candidates.
  *
  * The thread runs the same loop as the egress thread of a worker (egress.h), which takes what the
  * merge has decided instead of a frame queue, and sleeps until the deadline of a gap if there is
