@@ -479,6 +479,33 @@ static void test_fast_wraps(void **state)
 	assert_int_equal(counter_read(&counters->sides[0].most_lag_ns), 0);
 }
 
+/* What was dropped is the stream's if its sender is of the same kind, also if the next datagram is
+ * another one's. */
+static void test_skipped(void **state)
+{
+	const uint64_t ours[2] = {7}, other[2] = {8};
+
+	assert_int_not_equal(merge_kind(ours), merge_kind(other));
+	begin(16, true);
+	run(7, 100, 110, MS);
+	merge_skip(merge, 1, (struct merge_skipped){2 * MERGE_AHEAD, merge_kind(other)});
+	offer(1, 8, 40000, 1);
+	offer(1, 7, 110, 1);
+	expect(110, MERGE_SEND);
+	merge_skip(merge, 1, (struct merge_skipped){MERGE_AHEAD + 1, merge_kind(ours)});
+	offer(1, 8, 40001, 1);
+	offer(1, 7, 111, 1);
+	expect(111, MERGE_LATE);
+	offer(0, 7, 111, 1);
+	expect(111, MERGE_SEND);
+	offer(1, 7, 112, 1);
+	expect(112, MERGE_SEND);
+	pass(SKEW);
+	expect(40000, MERGE_FOREIGN);
+	expect(40001, MERGE_FOREIGN);
+	expect_nothing();
+}
+
 /* Another process goes on: nothing that has left leaves again, also at a wrap. */
 static void test_resumed(void **state)
 {
@@ -545,6 +572,7 @@ int main(void)
 		CASE(test_memory_is_bounded),
 		CASE(test_memory_is_short),
 		CASE(test_fast_wraps),
+		CASE(test_skipped),
 		CASE(test_resumed),
 	};
 

@@ -670,7 +670,9 @@ static uint64_t run_merge(struct merge *merge, const struct schedule *schedule,
 		now_ns = event->at_ns;
 		wait_until(merge, schedule, items, output, now_ns);
 		if (event->dropped)
-			merge_skip(merge, event->side, event->dropped);
+			merge_skip(merge, event->side,
+				   (struct merge_skipped){event->dropped,
+							  merge_kind(datagram.sender)});
 		merge_offer(merge, &items[i], event->side, &datagram, now_ns);
 		take_all(merge, schedule, items, output);
 	}

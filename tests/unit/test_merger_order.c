@@ -53,7 +53,7 @@ static void write_rtp(uint8_t *payload, uint8_t sender, uint64_t number)
 
 /* A datagram arrives now. False: the feed is full. */
 static bool arrive_from(unsigned int side, struct stream *stream, uint8_t sender, uint64_t number,
-			uint32_t *dropped)
+			struct unmerged *unmerged)
 {
 	uint8_t frame[HEADERS + PAYLOAD] = {};
 	const struct iovec part = {frame, sizeof(frame)};
@@ -62,19 +62,30 @@ static bool arrive_from(unsigned int side, struct stream *stream, uint8_t sender
 		.udp = sizeof(struct xmc_ipv4),
 		.length = PAYLOAD,
 	};
+	struct merge_skipped skipped;
 
 	write_rtp(frame + HEADERS, sender, number);
-	if (!feed_push(feeds[side], &entry, test_now_ns, *dropped, frame, &part, 1)) {
-		++*dropped;
+	skipped = unmerged_read(unmerged, stream->merged, frame + HEADERS, PAYLOAD);
+	if (!feed_push(feeds[side], &entry, test_now_ns, skipped, frame, &part, 1)) {
+		unmerged_add(unmerged, stream->merged, frame + HEADERS, PAYLOAD);
 		return false;
 	}
-	*dropped = 0;
+	unmerged_clear(unmerged, skipped);
 	return feed_publish(feeds[side]) == 0;
 }
 
-static bool arrive(unsigned int side, struct stream *stream, uint64_t number, uint32_t *dropped)
+static bool arrive(unsigned int side, struct stream *stream, uint64_t number,
+		   struct unmerged *unmerged)
 {
-	return arrive_from(side, stream, 0, number, dropped);
+	return arrive_from(side, stream, 0, number, unmerged);
+}
+
+/* How many of the stream found no slot, since the last one that did. */
+static uint32_t count_refused(const struct unmerged *unmerged)
+{
+	const uint64_t sender[2] = {};
+
+	return unmerged->counts[merge_kind(sender)];
 }
 
 /* The next one that leaves. False: none does. */
@@ -180,7 +191,7 @@ struct overload {
 	uint32_t step_ns; /* between numbers */
 	uint32_t loss[SIDES];
 	uint32_t lag[SIDES]; /* in numbers */
-	uint32_t dropped[SIDES];
+	struct unmerged unmerged[SIDES];
 	uint32_t pace;	  /* most datagrams that leave for each number; 0: the thread pauses */
 	uint32_t longest; /* pause, in numbers */
 	uint32_t most;	  /* datagrams that are dropped in a row before a pause ends */
@@ -196,7 +207,7 @@ static void send_number(struct overload *overload, unsigned int side, uint64_t n
 	/* The first one is the stream's beginning. */
 	if (number && draw(100) < overload->loss[side])
 		return;
-	if (arrive(side, &overload->film.streams[side], number, &overload->dropped[side]))
+	if (arrive(side, &overload->film.streams[side], number, &overload->unmerged[side]))
 		overload->accepted[number] = 1;
 }
 
@@ -235,7 +246,8 @@ static void run_overload(struct overload *overload, uint64_t seed, uint32_t long
 			overload->pace = overload->pace ? 0 : 1 + draw(4);
 			overload->change_at += 1 + draw(overload->longest);
 		}
-		if (overload->dropped[0] > overload->most || overload->dropped[1] > overload->most)
+		if (count_refused(&overload->unmerged[0]) > overload->most ||
+		    count_refused(&overload->unmerged[1]) > overload->most)
 			overload->pace = 4;
 		take_some(overload, overload->pace);
 	}
@@ -292,31 +304,69 @@ static void test_long_overload(void **state)
 	watchdog_stop();
 }
 
+/* Somebody sends far more to a side than a wrap while the thread pauses: that says nothing of where
+ * the stream is. */
+static void test_forger_in_overload(void **state)
+{
+	struct unmerged unmerged = {};
+	struct stream *stream;
+	struct film film;
+	uint64_t number;
+	uint64_t next;
+
+	open_merger();
+	open_film(&film, 50);
+	for (next = 0; next < FEED_SLOTS; next++)
+		assert_true(arrive(1, &film.streams[1], next, &unmerged));
+	for (uint64_t i = 0; i < 2 * MERGE_AHEAD; i++) {
+		assert_false(arrive_from(1, &film.streams[1], 1, i, &unmerged));
+		if (i % MERGE_AHEAD == 0)
+			assert_false(arrive(1, &film.streams[1], next++, &unmerged));
+	}
+	assert_int_equal(count_refused(&unmerged), 2);
+	for (uint64_t i = 0; i < FEED_SLOTS; i++)
+		assert_true(leave(&stream, &number) && number == i);
+	/* The first one that finds a slot is the stranger's: it has none of the stream's drops. */
+	assert_true(arrive_from(1, &film.streams[1], 1, 0, &unmerged));
+	assert_int_equal(count_refused(&unmerged), 2);
+	assert_true(arrive(1, &film.streams[1], next, &unmerged));
+	assert_int_equal(unmerged.kinds, 0);
+	/* Behind the gap of two. */
+	assert_false(leave(&stream, &number));
+	test_now_ns += 50 * MS;
+	assert_true(leave(&stream, &number) && number == next);
+	assert_false(leave(&stream, &number));
+	assert_int_equal(count_lost(&film), 1);
+	assert_int_equal(counter_read(&merged_counters(film.merged)->sides[1].foreign), 1);
+	merged_put(film.merged);
+	close_merger();
+}
+
 /* ---- gaps ---- */
 
 /* The thread was not scheduled for longer than `skew`: what has arrived in time fills the gap. */
 static void test_pause(void **state)
 {
-	uint32_t dropped = 0;
+	struct unmerged unmerged = {};
 	struct stream *stream;
 	struct film film;
 	uint64_t number;
 
 	open_merger();
 	open_film(&film, 50);
-	arrive(0, &film.streams[0], 1, &dropped);
-	arrive(0, &film.streams[0], 3, &dropped);
+	arrive(0, &film.streams[0], 1, &unmerged);
+	arrive(0, &film.streams[0], 3, &unmerged);
 	assert_true(leave(&stream, &number) && number == 1);
 	assert_false(leave(&stream, &number));
 	test_now_ns += 49 * MS;
-	arrive(1, &film.streams[1], 2, &dropped);
+	arrive(1, &film.streams[1], 2, &unmerged);
 	test_now_ns += 500 * MS;
 	assert_true(leave(&stream, &number) && number == 2);
 	assert_true(leave(&stream, &number) && number == 3);
 	/* What has not is late. */
-	arrive(0, &film.streams[0], 5, &dropped);
+	arrive(0, &film.streams[0], 5, &unmerged);
 	test_now_ns += 51 * MS;
-	arrive(1, &film.streams[1], 4, &dropped);
+	arrive(1, &film.streams[1], 4, &unmerged);
 	assert_true(leave(&stream, &number) && number == 5);
 	assert_false(leave(&stream, &number));
 	assert_int_equal(count_lost(&film), 1);
@@ -330,7 +380,7 @@ static void test_fairness(void **state)
 {
 	const unsigned int many = FEED_MANY_TAKEN - 2000;
 	struct film large, small;
-	uint32_t dropped = 0;
+	struct unmerged unmerged = {};
 	struct stream *stream;
 	uint64_t number;
 
@@ -339,15 +389,15 @@ static void test_fairness(void **state)
 	open_film(&small, 500);
 	/* Each second number is missing. */
 	for (uint64_t i = 0; i < many; i++) {
-		arrive(0, &large.streams[0], 2 * i, &dropped);
+		arrive(0, &large.streams[0], 2 * i, &unmerged);
 		leave(&stream, &number);
 	}
 	for (uint64_t i = 0; i < 4000; i++) {
-		arrive(0, &small.streams[0], 2 * i, &dropped);
+		arrive(0, &small.streams[0], 2 * i, &unmerged);
 		while (leave(&stream, &number))
 			assert_true(!i || stream == &large.streams[0]);
 	}
-	assert_int_equal(dropped, 0);
+	assert_int_equal(unmerged.kinds, 0);
 	assert_int_equal(counter_read(&merged_counters(small.merged)->held), 3999);
 	assert_int_equal(counter_read(&merged_counters(small.merged)->forced), 0);
 	assert_true(counter_read(&merged_counters(large.merged)->forced) >= 1998);
@@ -365,32 +415,32 @@ static void test_fairness_with_candidates(void **state)
 {
 	const unsigned int many = FEED_MANY_TAKEN - 2000;
 	struct film forged, small;
-	uint32_t dropped = 0;
+	struct unmerged unmerged = {};
 	struct stream *stream;
 	uint64_t number;
 
 	open_merger();
 	open_film(&forged, 500);
 	open_film(&small, 500);
-	arrive(0, &forged.streams[0], 0, &dropped);
+	arrive(0, &forged.streams[0], 0, &unmerged);
 	assert_true(leave(&stream, &number) && number == 0);
-	arrive_from(1, &forged.streams[1], 1, 0, &dropped);
+	arrive_from(1, &forged.streams[1], 1, 0, &unmerged);
 	assert_false(leave(&stream, &number));
 	/* The stream goes on, so by one side alone the others are no restart. One is held. */
-	arrive(0, &forged.streams[0], 1, &dropped);
+	arrive(0, &forged.streams[0], 1, &unmerged);
 	assert_true(leave(&stream, &number) && number == 1);
-	arrive(0, &forged.streams[0], 3, &dropped);
+	arrive(0, &forged.streams[0], 3, &unmerged);
 	for (uint64_t i = 1; i < many; i++) {
-		arrive_from(1, &forged.streams[1], 1, i, &dropped);
+		arrive_from(1, &forged.streams[1], 1, i, &unmerged);
 		assert_false(leave(&stream, &number));
 	}
 	assert_int_equal(feeds[1]->taken, many);
 	for (uint64_t i = 0; i < 8000; i++) {
-		arrive(1, &small.streams[1], 2 * i, &dropped);
+		arrive(1, &small.streams[1], 2 * i, &unmerged);
 		while (leave(&stream, &number))
 			assert_true(!i && stream == &small.streams[1]);
 	}
-	assert_int_equal(dropped, 0);
+	assert_int_equal(unmerged.kinds, 0);
 	assert_int_equal(counter_read(&merged_counters(small.merged)->forced), 0);
 	assert_int_equal(counter_read(&merged_counters(small.merged)->held), 7999);
 	assert_int_equal(counter_read(&merged_counters(forged.merged)->forced), 0);
@@ -410,6 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_overload),
 		cmocka_unit_test(test_long_overload),
+		cmocka_unit_test(test_forger_in_overload),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_fairness),
 		cmocka_unit_test(test_fairness_with_candidates),

@@ -70,7 +70,7 @@ static void reclaim(struct feed *feed)
 }
 
 bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arrived_ns,
-	       uint32_t dropped, const uint8_t *frame, const struct iovec *parts,
+	       struct merge_skipped skipped, const uint8_t *frame, const struct iovec *parts,
 	       unsigned int count)
 {
 	uint32_t headers = entry->udp - entry->ip + (uint32_t)sizeof(struct xmc_udp);
@@ -88,7 +88,7 @@ bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arri
 	slot = feed_slot(feed, queued.frame);
 	slot->merged = entry->stream->merged;
 	slot->stream = entry->stream;
-	slot->dropped = dropped;
+	slot->skipped = skipped;
 	slot->index = feed->number * FEED_SLOTS + queued.frame;
 	slot->stamp = entry->stamp;
 	slot->udp = (uint16_t)(entry->udp - entry->ip);

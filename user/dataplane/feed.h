@@ -31,8 +31,8 @@ struct slot {
 	struct stream *stream; /* by which it came */
 	uint32_t index;	       /* of all feeds' slots */
 	uint32_t stamp;
-	uint32_t dropped; /* datagrams of the stream directly before it that the feed refused */
-	uint16_t udp;	  /* offset of the UDP header in `data` */
+	struct merge_skipped skipped; /* of the stream and its kind, since the last one of both */
+	uint16_t udp;		      /* offset of the UDP header in `data` */
 	uint16_t length;
 	alignas(8) uint8_t data[];
 };
@@ -81,10 +81,10 @@ static inline void feed_prefetch(const struct feed *feed, uint32_t i)
 }
 
 /* The ingress thread. Copy a datagram of a stream, of which `entry` says the offsets in the first
- * part. `arrived_ns`: never less than before. `dropped`: how many datagrams of the stream were
- * refused since the last one that was not. False: no slot is free, or it is too large. */
+ * part. `arrived_ns`: never less than before. `skipped`: what unmerged_read() says of it.
+ * False: no slot is free, or it is too large. */
 bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arrived_ns,
-	       uint32_t dropped, const uint8_t *frame, const struct iovec *parts,
+	       struct merge_skipped skipped, const uint8_t *frame, const struct iovec *parts,
 	       unsigned int count);
 
 /* Show the merger what was pushed. 0 or -errno: it could not be woken. */

@@ -109,26 +109,41 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 		look(ingress, entry->stream, &dgram, data, data + frame->length);
 }
 
+/* Bytes of payload behind the first frame, which has the headers. */
+static uint32_t payload_left(const struct frame_entry *entry, const struct xsk_frame *first)
+{
+	uint32_t begin = entry->udp + sizeof(struct xmc_udp);
+	uint32_t end = first->offset + first->length;
+
+	return begin + entry->length > end ? begin + entry->length - end : 0;
+}
+
 /* Copy a datagram that is merged; its frames are only returned. */
 static void divert(struct ingress *ingress, struct frame_entry *entry,
 		   const struct xsk_frame *frames, unsigned int count)
 {
 	struct stream *stream = entry->stream;
 	struct iovec parts[XSK_MAX_PIECES];
-	struct stream_shard *shard;
+	struct merge_skipped skipped;
+	struct unmerged *unmerged;
+	const uint8_t *payload;
+	uint32_t readable;
 
 	if (!stream || !stream->merged)
 		return;
-	shard = &stream->shards[ingress->shard];
+	unmerged = &stream->shards[ingress->shard].unmerged;
+	payload = xsk_frame(ingress->xsk, frames[0].index) + entry->udp + sizeof(struct xmc_udp);
+	readable = entry->length - payload_left(entry, &frames[0]);
+	skipped = unmerged_read(unmerged, stream->merged, payload, readable);
 	for (unsigned int i = 0; i < count; i++) {
 		parts[i].iov_base = xsk_frame(ingress->xsk, frames[i].index) + frames[i].offset;
 		parts[i].iov_len = frames[i].length;
 	}
-	if (ingress->feed && feed_push(ingress->feed, entry, pass_ns(ingress), shard->unmerged,
+	if (ingress->feed && feed_push(ingress->feed, entry, pass_ns(ingress), skipped,
 				       xsk_frame(ingress->xsk, frames[0].index), parts, count)) {
-		shard->unmerged = 0;
+		unmerged_clear(unmerged, skipped);
 	} else {
-		shard->unmerged++;
+		unmerged_add(unmerged, stream->merged, payload, readable);
 		/* No egress thread counts in this shard of a stream that is merged. */
 		for (unsigned int i = 0; i < stream->nr_outputs; i++)
 			counter_add(&stream->outputs[i]
@@ -211,15 +226,6 @@ static uint32_t sum_lengths(const struct ingress *ingress)
 	for (unsigned int i = 0; i < ingress->nr_pieces; i++)
 		sum += ingress->pieces[i].length;
 	return sum;
-}
-
-/* Bytes of payload behind the first frame, which has the headers. */
-static uint32_t payload_left(const struct frame_entry *entry, const struct xsk_frame *first)
-{
-	uint32_t begin = entry->udp + sizeof(struct xmc_udp);
-	uint32_t end = first->offset + first->length;
-
-	return begin + entry->length > end ? begin + entry->length - end : 0;
 }
 
 /* Queue all frames of a packet; without a stream they are only returned. */

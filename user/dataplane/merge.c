@@ -461,9 +461,10 @@ void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side
 		propose(merge, item, as);
 }
 
-void merge_skip(struct merge *merge, unsigned int side, uint32_t dropped)
+void merge_skip(struct merge *merge, unsigned int side, struct merge_skipped skipped)
 {
-	merge->sides[side].dropped += dropped;
+	if (skipped.kind == merge_kind(merge->sender))
+		merge->sides[side].dropped += skipped.count;
 }
 
 bool merge_place(const struct merge *merge, struct merge_place *place)

@@ -64,12 +64,14 @@ void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side
 		 const struct merge_datagram *datagram, uint64_t now_ns);
 void merge_advance(struct merge *merge, uint64_t now_ns);
 
-/* This number of datagrams of a side was dropped before its next one is offered: its numbers are at
- * least that much further on, which with 16 bits they do not say themselves. After more than
- * MERGE_AHEAD (MERGE_AHEAD_16, if nothing of this stream has arrived by the side) its place is not
- * known, and its datagrams are late until something new arrives by another side, or a restart if
- * nothing does within `skew`: no number leaves again, or behind a later one. */
-void merge_skip(struct merge *merge, unsigned int side, uint32_t dropped);
+/* This number of datagrams of a side, all of senders of one kind, was dropped before its next one
+ * is offered. If the stream is of another kind, they were not its own, and nothing changes.
+ * Otherwise its numbers are at least that much further on, which with 16 bits they do not say
+ * themselves. After more than MERGE_AHEAD (MERGE_AHEAD_16, if nothing of this stream has arrived by
+ * the side) its place is not known, and its datagrams are late until something new arrives by
+ * another side, or a restart if nothing does within `skew`: no number leaves again, or behind a
+ * later one. */
+void merge_skip(struct merge *merge, unsigned int side, struct merge_skipped skipped);
 
 /* Where a stream stands, so that another process continues it: no number before `next` leaves there
  * again. merge_place() is false if there is no stream. Nothing is held: merge_flush(); and no

@@ -44,6 +44,21 @@ struct merge_datagram {
 	uint32_t count;
 };
 
+/* Senders are of this many kinds, so that what is dropped of one is seldom taken for another's. */
+#define MERGE_KINDS 8
+
+static inline unsigned int merge_kind(const uint64_t sender[2])
+{
+	return (unsigned int)(((sender[0] ^ sender[1]) * 0x9e3779b97f4a7c15ULL) >> 32) %
+	       MERGE_KINDS;
+}
+
+/* Datagrams of a side that were dropped: of the senders of one kind. */
+struct merge_skipped {
+	uint32_t count;
+	uint32_t kind;
+};
+
 enum merge_verdict {
 	MERGE_SEND,
 	MERGE_DUPLICATE, /* its numbers have left, or leave with others */

@@ -59,6 +59,51 @@ bool merged_read(const struct merged *merged, const uint8_t *payload, uint32_t l
 	}
 }
 
+/* The kind of its sender, of whom the beginning of a payload is enough. False: it has none. */
+static bool read_kind(const struct merged *merged, const uint8_t *payload, uint32_t readable,
+		      unsigned int *kind)
+{
+	uint64_t sender[2] = {};
+
+	switch (merged->as.by) {
+	case MERGE_RTP:
+		if (!rtp_is(payload, readable))
+			return false;
+		sender[0] = rtp_ssrc(payload);
+		break;
+	case MERGE_MOLD64:
+		if (readable < MOLD64_HEADER_SIZE)
+			return false;
+		memcpy(sender, payload, MOLD64_SESSION_SIZE);
+		break;
+	default: /* nothing identifies it */
+		break;
+	}
+	*kind = merge_kind(sender);
+	return true;
+}
+
+struct merge_skipped unmerged_read(const struct unmerged *unmerged, const struct merged *merged,
+				   const uint8_t *payload, uint32_t readable)
+{
+	unsigned int kind;
+
+	if (!unmerged->kinds || !read_kind(merged, payload, readable, &kind))
+		return (struct merge_skipped){};
+	return (struct merge_skipped){.count = unmerged->counts[kind], .kind = kind};
+}
+
+void unmerged_add(struct unmerged *unmerged, const struct merged *merged, const uint8_t *payload,
+		  uint32_t readable)
+{
+	unsigned int kind;
+
+	if (!read_kind(merged, payload, readable, &kind))
+		return;
+	unmerged->counts[kind]++;
+	unmerged->kinds |= (uint8_t)(1U << kind);
+}
+
 uint32_t merged_cut(uint8_t *payload, uint32_t *length, const struct merge_item *item)
 {
 	struct mold64_header header;

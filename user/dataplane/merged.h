@@ -40,6 +40,33 @@ struct merged {
 	uint32_t undecided[MERGER_FEEDS]; /* slots of each feed that it holds */
 };
 
+/* Datagrams of a stream that found no slot (feed.h), by the kind of their senders: since the last
+ * one of that kind that found one. So what a stranger sends does not count as numbers of the
+ * stream, and if a stranger's is the next that finds a slot, the count of the stream is kept. One
+ * thread. */
+struct unmerged {
+	uint32_t counts[MERGE_KINDS];
+	uint8_t kinds; /* whose count is not 0: bits */
+};
+
+/* What was refused of the kind of a datagram, of whose payload this many bytes can be read; nothing
+ * if they do not say the sender. Reads nothing if nothing was refused. */
+struct merge_skipped unmerged_read(const struct unmerged *unmerged, const struct merged *merged,
+				   const uint8_t *payload, uint32_t readable);
+
+/* It has found a slot, with what unmerged_read() has returned. */
+static inline void unmerged_clear(struct unmerged *unmerged, struct merge_skipped skipped)
+{
+	if (!skipped.count)
+		return;
+	unmerged->counts[skipped.kind] = 0;
+	unmerged->kinds &= (uint8_t) ~(1U << skipped.kind);
+}
+
+/* It has found none. */
+void unmerged_add(struct unmerged *unmerged, const struct merged *merged, const uint8_t *payload,
+		  uint32_t readable);
+
 /* The numbers of a datagram. False: it has none that can be read. */
 bool merged_read(const struct merged *merged, const uint8_t *payload, uint32_t length,
 		 struct merge_datagram *datagram);

@@ -221,8 +221,8 @@ static void offer(struct merger *merger, struct feed *feed, struct slot *slot)
 	struct merge_datagram datagram;
 
 	feed->taken++;
-	if (slot->dropped)
-		merge_skip(merged->merge, slot->stream->rule.side, slot->dropped);
+	if (slot->skipped.count)
+		merge_skip(merged->merge, slot->stream->rule.side, slot->skipped);
 	if (!merged_read(merged, slot->data + slot->udp + sizeof(struct xmc_udp), slot->length,
 			 &datagram)) {
 		drop(merger, slot, WITHHELD_NO_NUMBER);

@@ -22,13 +22,25 @@ struct rtp_header {
 	bool marker;
 };
 
-/* Read the header of a packet of which `length` bytes can be read. False: it is not RTP version 2,
- * it is RTCP on the same port (RFC 5761, section 4), or its header is longer than that. */
+/* Is it RTP version 2, and not RTCP on the same port (RFC 5761, section 4)? */
+static inline bool rtp_is(const uint8_t *data, uint32_t length)
+{
+	return length >= RTP_HEADER_SIZE && data[0] >> 6 == 2 && (data[1] < 192 || data[1] > 223);
+}
+
+/* Of a packet that is RTP. */
+static inline uint32_t rtp_ssrc(const uint8_t *data)
+{
+	return bytes_read32(data + 8);
+}
+
+/* Read the header of a packet of which `length` bytes can be read. False: it is not RTP
+ * (rtp_is()), or its header is longer than that. */
 static inline bool rtp_parse(const uint8_t *data, uint32_t length, struct rtp_header *header)
 {
 	uint32_t size = RTP_HEADER_SIZE;
 
-	if (length < size || data[0] >> 6 != 2 || (data[1] >= 192 && data[1] <= 223))
+	if (!rtp_is(data, length))
 		return false;
 	size += 4u * (data[0] & 0xf);
 	if (data[0] & 0x10) {
@@ -42,7 +54,7 @@ static inline bool rtp_parse(const uint8_t *data, uint32_t length, struct rtp_he
 	header->marker = data[1] >> 7;
 	header->sequence = bytes_read16(data + 2);
 	header->timestamp = bytes_read32(data + 4);
-	header->ssrc = bytes_read32(data + 8);
+	header->ssrc = rtp_ssrc(data);
 	header->size = (uint16_t)size;
 	return true;
 }

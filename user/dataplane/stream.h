@@ -23,6 +23,7 @@
 #include "base/histogram.h"
 #include "dataplane/cut.h"
 #include "dataplane/lease.h"
+#include "dataplane/merged.h"
 #include "dataplane/gso.h"
 #include "dataplane/health.h"
 #include "dataplane/rate_limit.h"
@@ -89,11 +90,8 @@ struct stream_shard {
 	alignas(CACHE_LINE) counter_t received;
 	counter_t received_bytes;  /* UDP payload */
 	_Atomic uint32_t sequence; /* the last number, if the rule has one */
-	uint32_t unmerged;	   /* datagrams that no slot was free for, since the last one that
-				      was merged (feed.h); of the ingress thread */
+	struct unmerged unmerged;  /* of the ingress thread */
 };
-
-struct merged;
 
 struct stream {
 	struct rule rule; /* its outputs are copied below; rule.outputs and rule.sides are NULL */
