@@ -14,11 +14,15 @@
 #include "dataplane/merger.c"
 #undef merger_take
 
+#include "../bpf/require.h"
 #include "base/log.h"
 #include "dataplane/merger_rules.h"
 #include "dataplane/merger_thread.h"
+#include "dataplane/worker.h"
+#include "lab.c"
 
 #define PATIENCE 2 /* seconds */
+#define FRAMES	 256
 
 /* Called by ThreadSanitizer: the stuck thread is left behind on purpose. */
 const char *__tsan_default_options(void);
@@ -81,13 +85,24 @@ static void test_stuck(void **state)
 {
 	struct rule_side sides[2] = {};
 	const struct rule rule = {.merge = MERGE_RTP, .nr_sides = 2, .sides = sides};
+	const struct worker_options options = {
+		.iface = "lo",
+		.mtu = LAB_MTU,
+		.sizes = {.frames = FRAMES, .rx_ring = FRAMES},
+		.egress = {.engine = ENGINE_SENDMMSG, .wakeup = WAKEUP_EVENTFD},
+	};
 	struct stuck_thread stuck;
+	struct ruleset *ruleset;
+	struct worker *worker;
 	struct merged *merged;
 	struct merger *merger;
 	struct feed *feed;
 
 	watchdog_start("stuck");
 	start();
+	assert_int_equal(ruleset_new(&ruleset, NULL, NULL, 0), 0);
+	assert_int_equal(worker_open(&worker, &options), 0);
+	assert_int_equal(worker_start(worker, ruleset), 0);
 	merger = merger_get();
 	feed = merger_add_feed(merger, 1500);
 	merged = merged_new(merger, &rule);
@@ -110,6 +125,11 @@ static void test_stuck(void **state)
 	assert_false(merger_settle(merger, NULL, NULL));
 	merged_put(merged);
 	merger_remove_feed(merger, feed);
+	/* The worker's own threads end. */
+	assert_int_equal(worker_pause(worker), -EIO);
+	assert_false(worker_failed(worker));
+	worker_close(worker);
+	ruleset_free(ruleset);
 	assert_ptr_equal(feed_at(merger, feed->number), feed);
 	merger_stop();
 	assert_true(merger_runs(merger));
@@ -131,6 +151,7 @@ int main(void)
 	sem_init(&caught, 0, 0);
 	sem_init(&release, 0, 0);
 	log_set_level(LOG_FACILITIES, LOG_LEVEL_WARNING);
+	lab_enter();
 	/* _exit: a thread is left, and the leak checker would look at what it still uses. */
 	_exit(cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0);
 }

@@ -439,6 +439,7 @@ static int audit(const struct worker *worker)
 int worker_stop(struct worker *worker)
 {
 	bool relayed = worker->relays;
+	bool settled = true;
 
 	if (worker->in.runs) {
 		/* Without an order to go, the RX ring is not its own. */
@@ -451,7 +452,7 @@ int worker_stop(struct worker *worker)
 		if (!join(worker, &worker->in))
 			return -EIO;
 		if (worker->feed)
-			merger_settle(merger_get(), NULL, worker->feed);
+			settled = merger_settle(merger_get(), NULL, worker->feed);
 	}
 	if (worker->out.runs) {
 		/* Everything is in the queue now: the end of the stream orders a shut-down. */
@@ -461,6 +462,9 @@ int worker_stop(struct worker *worker)
 			return -EIO;
 	}
 	worker->relays = false;
+	/* The merger's thread may still send what this worker has received. */
+	if (!settled)
+		return -EIO;
 	if (!relayed)
 		return 0;
 	if (atomic_load(&worker->failed))

@@ -149,8 +149,8 @@ void worker_describe_stuck(const struct worker *worker, struct stuck_thread *stu
 
 /*
  * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log
- * record if a thread failed or a frame was lost, -EIO if a thread is stuck. Accepts a worker that
- * was never started.
+ * record if a thread failed or a frame was lost, -EIO if a thread is stuck, the merger's included.
+ * Accepts a worker that was never started.
  */
 int worker_stop(struct worker *worker);
 
