@@ -5,8 +5,34 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "dataplane/merge.h"
+
+static long page_size = 4096;
+static size_t returned; /* bytes in the last call of madvise(2) */
+
+static long test_sysconf(int name)
+{
+	return name == _SC_PAGESIZE ? page_size : sysconf(name);
+}
+
+static int test_madvise(void *address, size_t length, int advice)
+{
+	returned = length;
+	return madvise(address, length, advice);
+}
+
+/* With pages of a size of the test. */
+#define sysconf test_sysconf
+#define madvise test_madvise
+#define run	window_run
+#include "dataplane/merge_window.c"
+#undef sysconf
+#undef madvise
+#undef run
 
 #define MS    (NS_PER_SECOND / 1000)
 #define SKEW  (50 * MS)
@@ -436,6 +462,35 @@ static void test_memory_is_bounded(void **state)
 	assert_int_equal(counter_read(&counters->memory), 4096);
 }
 
+/* A stream that was fast and is slow now: whole pages are returned, of any size. */
+static void check_returned(long size, size_t expected)
+{
+	page_size = size;
+	returned = 0;
+	begin(32, true);
+	for (uint64_t i = 0; i < 8192; i++) {
+		offer(0, 0, i, 1);
+		expect(i, MERGE_SEND);
+	}
+	assert_int_equal(counter_read(&merge_counters(merge)->memory), 8192 * 16);
+	pass(SKEW);
+	pass(SKEW);
+	assert_int_equal(counter_read(&merge_counters(merge)->memory), 4096);
+	assert_int_equal(returned, expected);
+	offer(0, 0, 8192, 1);
+	expect(8192, MERGE_SEND);
+	merge_free(merge);
+	merge = NULL;
+	page_size = 4096;
+}
+
+static void test_memory_is_returned(void **state)
+{
+	check_returned(4096, 8192 * 16 - 4096);
+	check_returned(65536, 65536);
+	check_returned(1L << 20, 0);
+}
+
 static void test_memory_is_short(void **state)
 {
 	begin(32, true);
@@ -570,6 +625,7 @@ int main(void)
 		CASE(test_foreign_in_a_batch),
 		CASE(test_numbers_overflow),
 		CASE(test_memory_is_bounded),
+		CASE(test_memory_is_returned),
 		CASE(test_memory_is_short),
 		CASE(test_fast_wraps),
 		CASE(test_skipped),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Remembered numbers at first; more when a rate needs them. */
 #define FEWEST_NUMBERS 256
@@ -206,6 +207,19 @@ static bool grow(struct merge_window *window)
 	return true;
 }
 
+/* Return the memory behind these numbers, in whole pages, whose size differs by machine. */
+static void return_memory(struct merge_window *window, uint64_t size, uint64_t before)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t used = size * sizeof(*window->numbers);
+	size_t end = before * sizeof(*window->numbers);
+
+	if (used < page)
+		used = page;
+	if (used < end)
+		madvise((char *)window->numbers + used, end - used, MADV_DONTNEED);
+}
+
 void merge_window_shrink(struct merge_window *window)
 {
 	uint64_t before = window->mask + 1;
@@ -216,7 +230,7 @@ void merge_window_shrink(struct merge_window *window)
 	if (size == before)
 		return;
 	resize(window, size);
-	madvise(window->numbers + size, (before - size) * sizeof(*window->numbers), MADV_DONTNEED);
+	return_memory(window, size, before);
 }
 
 static bool fits(const struct merge_window *window, uint64_t end)
