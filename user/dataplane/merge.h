@@ -74,8 +74,8 @@ void merge_advance(struct merge *merge, uint64_t now_ns);
 void merge_skip(struct merge *merge, unsigned int side, struct merge_skipped skipped);
 
 /* Where a stream stands, so that another process continues it: no number before `next` leaves there
- * again. merge_place() is false if there is no stream. Nothing is held: merge_flush(); and no
- * datagram has been offered to the merge that resumes. */
+ * again, unless the stream begins again. merge_place() is false if there is no stream. Nothing is
+ * held: merge_flush(); and no datagram has been offered to the merge that resumes. */
 struct merge_place {
 	uint64_t sender[2];
 	uint64_t next;

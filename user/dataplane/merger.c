@@ -288,7 +288,8 @@ static bool take_next(struct merger *merger)
 
 	if (take_first(merger))
 		return true;
-	/* Before the second look, so that what arrives after it is not older. */
+	/* Before the second look, so that what was in a feed by then is taken before its time has
+	 * passed. A datagram that an ingress thread is about to push may be a little older. */
 	now_ns = clock_ns();
 	if (take_first(merger))
 		return true;
