@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "cluster/protocol.h"
 #include "cluster/rendezvous.h"
 #include "cluster/view.h"
 
@@ -137,12 +138,47 @@ static void agrees_up_to_the_clock_error(void **state)
 	}
 }
 
+/* Of several nodes whose time of day is wrong each is named, ours never. */
+static void each_wrong_clock_is_named(void **state)
+{
+	static const struct protocol_settings settings = {.node = "a",
+							  .instance = 1,
+							  .deadline = 600 * MS,
+							  .guard = 100 * MS,
+							  .clock_error = 1 * MS};
+	static const struct {
+		const char *name;
+		uint64_t ahead;
+	} nodes[] = {{"a", 5 * MS}, {"b", 5 * MS}, {"c", 0}, {"d", 2 * MS}};
+	const uint64_t real = 50000 * MS;
+	struct protocol *protocol = protocol_new(&settings);
+
+	assert_non_null(protocol);
+	protocol_set_real(protocol, TIME, (int64_t)real);
+	for (unsigned int i = 0; i < 4 * VIEW_DELAYS; i++) {
+		struct node_record record = record_of(1 + i % 4);
+		uint64_t now = TIME + i * 10 * MS;
+
+		for (unsigned int j = 0; j < CLUSTER_NODES && i < 4; j++)
+			assert_null(protocol_wrong_clock(protocol, j));
+		record.real = now + real + nodes[i % 4].ahead;
+		protocol_see_node(protocol, now, nodes[i % 4].name, 3 + i % 4, 10 + i, &record);
+	}
+	assert_null(protocol_wrong_clock(protocol, 0));
+	assert_string_equal(protocol_wrong_clock(protocol, 1), "b");
+	assert_null(protocol_wrong_clock(protocol, 2));
+	assert_string_equal(protocol_wrong_clock(protocol, 3), "d");
+	assert_null(protocol_wrong_clock(protocol, CLUSTER_NODES - 1));
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(our_clock_steps),
 		cmocka_unit_test(moments_by_the_time_of_day),
 		cmocka_unit_test(agrees_up_to_the_clock_error),
+		cmocka_unit_test(each_wrong_clock_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,8 @@ struct agent {
 	uint64_t give_up_at; /* 0: not leaving */
 	enum protocol_state state;
 	bool reachable;
-	char wrong_clock[CLUSTER_NAME_SIZE]; /* the node whose clock was reported; empty: none */
-	bool overruled[CLUSTER_LEASES];
+	bool wrong_clock[CLUSTER_NODES];    /* that was reported */
+	uint64_t overruled[CLUSTER_LEASES]; /* likewise: the lease's hash; 0: it is not overruled */
 	bool ours[CLUSTER_SHARDS];
 };
 
@@ -148,17 +148,20 @@ static void log_shards(struct agent *agent)
 	}
 }
 
+/* After a reload a lease may have another index. */
 static void log_overruled(struct agent *agent)
 {
 	const struct lease_name *lease;
+	unsigned int i;
 
-	for (unsigned int i = 0; (lease = protocol_lease(agent->protocol, i)); i++) {
+	for (i = 0; (lease = protocol_lease(agent->protocol, i)); i++) {
 		const char *ruler = protocol_ruler(agent->protocol, i);
+		uint64_t hash = ruler ? lease_hash(lease->name, lease->shards) : 0;
 
 		/* Until its own record has a new number, the node overrules itself. */
 		if (ruler && strcmp(ruler, agent->config->node) == 0)
 			continue;
-		if (ruler && !agent->overruled[i]) {
+		if (ruler && agent->overruled[i] != hash) {
 			log_warning(
 				"lease-overruled", LOG_NAME("lease", lease->name),
 				LOG_UINT("shards", lease->shards), LOG_NAME("node", ruler),
@@ -168,7 +171,23 @@ static void log_overruled(struct agent *agent)
 					 "all nodes the same"));
 			local_hurry(agent->local);
 		}
-		agent->overruled[i] = ruler;
+		agent->overruled[i] = hash;
+	}
+	for (; i < CLUSTER_LEASES; i++)
+		agent->overruled[i] = 0;
+}
+
+static void log_clocks(struct agent *agent)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		const char *wrong = protocol_wrong_clock(agent->protocol, i);
+
+		if (wrong && !agent->wrong_clock[i])
+			log_warning("clock-error", LOG_NAME("node", wrong),
+				    LOG_TEXT("hint",
+					     "its time of day is ahead by more than "
+					     "`clock_error`: moves at a moment do not use it"));
+		agent->wrong_clock[i] = wrong;
 	}
 }
 
@@ -176,7 +195,6 @@ static void log_state(struct agent *agent)
 {
 	enum protocol_state state = protocol_state(agent->protocol);
 	struct store_status store;
-	const char *wrong;
 
 	if (state != agent->state && state == PROTOCOL_MEMBER)
 		log_info("cluster-joined", LOG_NAME("node", agent->config->node));
@@ -190,13 +208,7 @@ static void log_state(struct agent *agent)
 		log_warning("store-unreachable", LOG_TEXT("reason", store.error));
 	agent->reachable = store.reachable;
 	log_overruled(agent);
-	wrong = protocol_wrong_clock(agent->protocol);
-	wrong = wrong ? wrong : "";
-	if (*wrong && strcmp(wrong, agent->wrong_clock) != 0)
-		log_warning("clock-error", LOG_NAME("node", wrong),
-			    LOG_TEXT("hint", "its time of day is ahead by more than `clock_error`: "
-					     "moves at a moment do not use it"));
-	snprintf(agent->wrong_clock, sizeof(agent->wrong_clock), "%s", wrong);
+	log_clocks(agent);
 }
 
 /* ---- opening ---- */

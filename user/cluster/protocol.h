@@ -151,8 +151,9 @@ int protocol_set_leases(struct protocol *protocol, const struct lease_name *leas
  * their keys often enough to be compared again. */
 void protocol_set_real(struct protocol *protocol, uint64_t now, int64_t offset);
 
-/* Whether another node's time of day contradicts `clock_error`: NULL, or its name. */
-const char *protocol_wrong_clock(const struct protocol *protocol);
+/* Whether the time of day of the node with this index (below CLUSTER_NODES) contradicts
+ * `clock_error`: NULL, or its name. */
+const char *protocol_wrong_clock(const struct protocol *protocol, unsigned int index);
 
 /* Leases whose shards go on while the store is unreachable (on_store_loss: hold). */
 void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold);

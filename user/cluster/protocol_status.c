@@ -15,17 +15,16 @@ const struct view *protocol_view(const struct protocol *protocol)
 	return &protocol->view;
 }
 
-const char *protocol_wrong_clock(const struct protocol *protocol)
+const char *protocol_wrong_clock(const struct protocol *protocol, unsigned int index)
 {
-	for (unsigned int i = 0; i < CLUSTER_NODES && protocol->settings.clock_error; i++) {
-		const struct view_node *node = &protocol->view.nodes[i];
+	const struct view_node *node = &protocol->view.nodes[index];
 
-		/* Ours was written before our clock has stepped, and is seen after that. */
-		if (*node->name && strcmp(node->name, protocol->settings.node) != 0 &&
-		    node->nr_delays >= VIEW_DELAYS && !view_agrees(&protocol->view, node))
-			return node->name;
-	}
-	return NULL;
+	/* Ours was written before our clock has stepped, and is seen after that. */
+	return protocol->settings.clock_error && *node->name &&
+			       strcmp(node->name, protocol->settings.node) != 0 &&
+			       node->nr_delays >= VIEW_DELAYS && !view_agrees(&protocol->view, node)
+		       ? node->name
+		       : NULL;
 }
 
 bool protocol_name_taken(const struct protocol *protocol)

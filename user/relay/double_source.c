@@ -268,6 +268,8 @@ static void judge_all(struct double_source *state, const struct relay *relay, ui
 		if (!heard->moving && !is_moving(relay, watched, now_ns) && held == heard->held &&
 		    leases_epoch(relay->leases, watched->rule) == heard->epoch)
 			judge(state, watched, heard, held);
+		else
+			watched->suspected = false;
 	}
 }
 
