@@ -191,13 +191,14 @@ static void expect_request(struct handover *handover, struct protocol *protocol,
 	assert_null(handover_request(handover, protocol, now, &params));
 }
 
-static void answer(struct handover *handover, struct protocol *protocol, uint64_t now,
+static bool answer(struct handover *handover, struct protocol *protocol, uint64_t now,
 		   const char *text)
 {
 	json_t *result = text ? rules_of(text) : NULL;
+	bool in_time = handover_answer(handover, protocol, now, result);
 
-	handover_answer(handover, protocol, now, result);
 	json_decref(result);
+	return in_time;
 }
 
 /* Until the end is asked for, which has a number. Returns the time. */
@@ -331,7 +332,8 @@ static void new_host_begins_at_a_number(void **state)
 		json_t *params = NULL;
 
 		expect_request(&handover, protocol, now, "lease.set", "from_seq", 7);
-		answer(&handover, protocol, now, refused ? NULL : "{}");
+		/* Refused, packets are lost. */
+		assert_int_equal(answer(&handover, protocol, now, refused ? NULL : "{}"), !refused);
 		/* Once. Refused, it begins soon after the end there. */
 		assert_null(handover_request(&handover, protocol, now, &params));
 		assert_int_not_equal(protocol_until(protocol, 0, now, &from, &epoch), 0);

@@ -32,6 +32,63 @@ static void begins_without_the_numbers(void **state)
 	protocol_free(protocol);
 }
 
+/* The daemon has the numbers before the middle of the time that is left, when they come. The wait
+ * for the end is longer by the share of the guard, which does not count. */
+static void has_the_numbers_in_time(void **state)
+{
+	const struct shard_record passed = {
+		.node = "a", .term = 2, .left = 300 * MS, .cut = "{\"r\":1}"};
+
+	for (unsigned int late = 0; late < 2; late++) {
+		struct protocol *protocol = new_holder(&passed);
+		uint64_t from;
+		int64_t epoch;
+
+		assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+		assert_int_equal(protocol_cut_set(protocol, 0, TIME + 150 * MS + late), !late);
+		protocol_free(protocol);
+	}
+}
+
+/* Whether a shard was passed on too late if that is known after this time. Its end is set to
+ * `until`, or with numbers until `later`. */
+static bool passed_late(unsigned int until, unsigned int later, unsigned int known)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	uint64_t from, latest, now = TIME + 20 * MS;
+	int64_t epoch;
+	struct txn txn;
+	bool late;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	protocol_end_asked(protocol, 0, now + until * MS);
+	protocol_end_set(protocol, 0, now, now + until * MS, later ? now + later * MS : 0,
+			 later ? "{\"r\":1}" : NULL);
+	assert_true(protocol_request(protocol, now, &txn));
+	assert_int_equal(txn.kind, TXN_PASS);
+	assert_false(protocol_passed_late(protocol, 0));
+	protocol_answer(protocol, now + known * MS,
+			&(struct answer){.kind = ANSWER_DONE, .revision = 9});
+	late = protocol_passed_late(protocol, 0);
+	assert_false(protocol_passed_late(protocol, 0));
+	protocol_free(protocol);
+	return late;
+}
+
+/* Its numbers come in the middle of the time, or it has ended before. */
+static void passes_on_in_time(void **state)
+{
+	assert_false(passed_late(300, 400, 200));
+	assert_true(passed_late(300, 400, 201));
+	assert_false(passed_late(100, 1500, 100));
+	assert_true(passed_late(100, 1500, 101));
+	/* Without numbers it begins when it begins. */
+	assert_false(passed_late(10, 0, 200));
+}
+
 /* A move that is asked for while the last one is still in the shard's key. */
 static void moves_again_soon(void **state)
 {
@@ -384,6 +441,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins_without_the_numbers),
+		cmocka_unit_test(has_the_numbers_in_time),
+		cmocka_unit_test(passes_on_in_time),
 		cmocka_unit_test(moves_again_soon),
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),

@@ -134,6 +134,11 @@ static void log_shards(struct agent *agent)
 	for (unsigned int i = 0; i < protocol_shards(agent->protocol); i++) {
 		bool ours = protocol_is_ours(agent->protocol, i);
 
+		protocol_shard_name(agent->protocol, i, &shard);
+		if (protocol_passed_late(agent->protocol, i))
+			log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_WARNING, "move-late",
+				  LOG_NAME("lease", shard.lease->name),
+				  LOG_UINT("shard", shard.number));
 		if (ours == agent->ours[i])
 			continue;
 		agent->ours[i] = ours;

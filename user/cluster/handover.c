@@ -382,11 +382,14 @@ bool handover_answer(struct handover *handover, struct protocol *protocol, uint6
 		handover_reset(handover);
 		break;
 	case HANDOVER_BEGIN:
-		/* Refused: the rules differ, or it is too late. It begins at the moment. */
-		if (find(handover, protocol, &index) && result)
+		/* Refused: the rules differ, or it is too late. It begins at the moment, and what
+		 * comes between the numbers and that is lost. */
+		if (find(handover, protocol, &index) && result) {
 			in_time = protocol_cut_set(protocol, index, now);
-		else if (find(handover, protocol, &index))
+		} else if (find(handover, protocol, &index)) {
 			protocol_cut_refused(protocol, index, now);
+			in_time = false;
+		}
 		handover_reset(handover);
 		break;
 	default:

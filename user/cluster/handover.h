@@ -59,7 +59,8 @@ void handover_reset(struct handover *handover);
 const char *handover_request(struct handover *handover, struct protocol *protocol, uint64_t now,
 			     json_t **params);
 
-/* Its answer; NULL: it was refused. False: see protocol_cut_set(). */
+/* Its answer; NULL: it was refused. False: the shard begins here, and what came from its numbers
+ * on is lost: see protocol_cut_set() and protocol_cut_refused(). */
 bool handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
 		     const json_t *result);
 

@@ -281,6 +281,7 @@ void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t no
 	shard->ends_epoch = protocol_epoch(protocol, shard);
 	shard->ends = shard->sent_until = until;
 	shard->ends_later = cut ? later : 0;
+	shard->cut_at = (now + later) / 2 < until ? (now + later) / 2 : until;
 	free(shard->cut);
 	shard->cut = cut ? strdup(cut) : NULL;
 	protocol->moved_at = now;
@@ -307,6 +308,12 @@ void protocol_later_set(struct protocol *protocol, unsigned int index, bool acce
 	if (accepted)
 		shard->ends = shard->ends_later;
 	shard->ends_later = 0;
+}
+
+void move_passed(struct view_shard *shard, uint64_t now, int64_t revision)
+{
+	shard->passed_mod = revision;
+	shard->passed_late = shard->ends_later && now > shard->cut_at;
 }
 
 void move_stop_all(struct protocol *protocol)
@@ -406,10 +413,14 @@ const char *protocol_cut(const struct protocol *protocol, unsigned int index, ui
 bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
+	uint64_t left = shard->record.left;
 
 	shard->cut_set = true;
-	/* The numbers were chosen to come in the middle of that time. */
-	return shard->quiet >= now + shard->record.left / 2;
+	/* The numbers were chosen to come in the middle of that time, which is longer here by the
+	 * share of the guard. What has passed of it before the record came, only the former holder
+	 * can know: protocol_passed_late(). */
+	return shard->quiet >=
+	       now + left / 2 + left * protocol->view.guard / protocol->view.deadline;
 }
 
 uint64_t protocol_withheld(const struct protocol *protocol)

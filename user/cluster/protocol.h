@@ -256,6 +256,10 @@ bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, u
 			  struct protocol_end *end);
 void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted);
 
+/* Whether it was passed on with numbers only after these had probably come, or after it had ended:
+ * packets were lost. True once. */
+bool protocol_passed_late(struct protocol *protocol, unsigned int index);
+
 /* How far ahead a move of this shard at a moment should be. */
 uint64_t protocol_lead(const struct protocol *protocol, unsigned int index);
 

@@ -473,7 +473,7 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 		/* The text in the transaction may be gone; it was this one. */
 		becomes.cut = becomes.cut && shard ? shard->cut : NULL;
 		if (shard && txn->kind == TXN_PASS)
-			shard->passed_mod = revision;
+			move_passed(shard, now, revision);
 		view_see_shard(view, now, entry->lease, entry->number, revision,
 			       txn->kind == TXN_RELEASE ? NULL : &becomes);
 	}

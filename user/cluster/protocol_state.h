@@ -135,6 +135,9 @@ void move_go_on(const struct protocol *protocol, struct view_shard *shard);
 /* How long this node and former holders may still send the shard, if it changes hands now. */
 uint64_t move_left(const struct view_shard *shard, uint64_t now);
 
+/* The shard was passed on, by a transaction of this revision. */
+void move_passed(struct view_shard *shard, uint64_t now, int64_t revision);
+
 /* They were not passed on, and are not going to be. */
 void move_stop_all(struct protocol *protocol);
 

@@ -136,6 +136,14 @@ bool protocol_wants_reading(struct protocol *protocol)
 	return wants;
 }
 
+bool protocol_passed_late(struct protocol *protocol, unsigned int index)
+{
+	bool late = protocol->view.shards[index].passed_late;
+
+	protocol->view.shards[index].passed_late = false;
+	return late;
+}
+
 bool protocol_hurries(struct protocol *protocol)
 {
 	bool hurry = protocol->hurry;
