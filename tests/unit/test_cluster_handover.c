@@ -62,6 +62,20 @@ static void slow_streams_have_a_rate(void **state)
 	assert_int_equal(choose(slow, slow, "{\"a\": 13}"), 1500 * MS);
 	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 4}}", slow, "{\"a\": 13}"),
 			 1500 * MS);
+	/* One whose next packet comes before the end, but not in the middle of the time; one whose
+	 * next packet may come after the end. */
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 5}}",
+				"{\"a\": {\"bits\": 32, \"last\": 5, \"interval_us\": 800000}}",
+				"{\"a\": 7}"),
+			 1500 * MS);
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 5}}",
+				"{\"a\": {\"bits\": 32, \"last\": 5, \"interval_us\": 1499999}}",
+				"{\"a\": 7}"),
+			 1500 * MS);
+	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 5}}",
+				"{\"a\": {\"bits\": 32, \"last\": 5, \"interval_us\": 1500000}}",
+				"{\"a\": 6}"),
+			 1500 * MS);
 	/* A burst of it is counted. */
 	assert_int_equal(choose("{\"a\": {\"bits\": 32, \"last\": 1}}", slow, "{\"a\": 66}"),
 			 1500 * MS);

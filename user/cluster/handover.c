@@ -91,6 +91,10 @@ static uint64_t ahead_of(const json_t *rule, uint64_t count, uint64_t between, u
 	if (interval < SLOW_INTERVAL_US)
 		return counted;
 	usual = time / 1000 / (uint64_t)interval;
+	/* The next packet may come before the new host has the number. It surely comes before the
+	 * end, which is after twice the time, so the number can be that of the one behind it. */
+	if (!usual && (uint64_t)interval < 2 * time / 1000)
+		usual = 1;
 	return count <= 1 || usual > counted ? usual : counted;
 }
 
