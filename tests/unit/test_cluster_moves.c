@@ -338,6 +338,36 @@ static void another_number_of_shards(void **state)
 	protocol_free(protocol);
 }
 
+/* It ends at a number when its lease is overruled: it is muted at once, whether or not it was
+ * passed on, and its end is not set to a later one. */
+static void an_end_is_overruled(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record elder = record_of(3);
+	struct protocol_end end;
+	uint64_t from, latest, now = TIME + 20 * MS;
+	int64_t epoch;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	protocol_end_asked(protocol, 0, now + 300 * MS);
+	protocol_end_set(protocol, 0, now, now + 300 * MS, now + 400 * MS, "{\"r\":1}");
+	assert_true(protocol_ends(protocol, 0, now));
+	elder.leases[0] = lease_hash(radio.name, 8);
+	protocol_see_node(protocol, now, "c", 1, 6, &elder);
+	for (unsigned int passed = 0; passed < 2; passed++) {
+		assert_false(protocol_ends(protocol, 0, now));
+		assert_int_equal(protocol_until(protocol, 0, now, &from, &epoch), 0);
+		assert_true(protocol_is_set(protocol, 0));
+		assert_false(protocol_wants_later(protocol, 0, now, &end));
+		if (!passed)
+			expect_txn(protocol, now, TXN_PASS, 7);
+	}
+	protocol_free(protocol);
+}
+
 /* Other rules here have another number: nothing is sent before the other nodes have read it. */
 static void our_number_of_shards_changes(void **state)
 {
@@ -452,6 +482,7 @@ int main(void)
 		cmocka_unit_test(asked_of_another_store),
 		cmocka_unit_test(asked_before_it_is_received),
 		cmocka_unit_test(another_number_of_shards),
+		cmocka_unit_test(an_end_is_overruled),
 		cmocka_unit_test(our_number_of_shards_changes),
 		cmocka_unit_test(an_unsteady_input_delays_its_shard_only),
 		cmocka_unit_test(a_long_queue_is_not_muted),

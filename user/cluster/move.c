@@ -298,7 +298,8 @@ bool protocol_wants_later(const struct protocol *protocol, unsigned int index, u
 				     .cut = shard->cut};
 	/* Only a record of ours says `left` while it ends here, so it was passed on. */
 	return shard->ends > now && shard->ends_later > shard->ends && shard->record.left &&
-	       shard->cut && strcmp(shard->record.node, protocol->settings.node) != 0;
+	       shard->cut && strcmp(shard->record.node, protocol->settings.node) != 0 &&
+	       !view_overruled(&protocol->view, shard, now);
 }
 
 void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted)

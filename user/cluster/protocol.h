@@ -224,7 +224,8 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 			int64_t *epoch);
 
 /* The shard ends in the daemon by itself, and has not ended: leave it alone. A daemon that was
- * started again meanwhile does not know the numbers, so nothing may be set again. */
+ * started again meanwhile does not know the numbers, so nothing may be set again. Not one whose
+ * lease is overruled: it is muted. */
 bool protocol_ends(const struct protocol *protocol, unsigned int shard, uint64_t now);
 
 /* Whether the daemon may have a deadline of the shard, so that it has to be ended. */

@@ -285,7 +285,8 @@ bool protocol_ends(const struct protocol *protocol, unsigned int index, uint64_t
 {
 	const struct view_shard *shard = &protocol->view.shards[index];
 
-	return shard->ends > now && !is_wanted(protocol, shard, now);
+	return shard->ends > now && !is_wanted(protocol, shard, now) &&
+	       !view_overruled(&protocol->view, shard, now);
 }
 
 /* Whether the daemon may still send any of our shards. */

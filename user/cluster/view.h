@@ -86,7 +86,9 @@ struct view_lease {
 	 * number of shards, because the shards of another number are other streams. */
 	unsigned int ruler;
 	bool overruled; /* ours is another one */
-	/* When every node must have seen that ours counts again. */
+	/* When every node has seen that ours counts again, or is muted because it cannot renew its
+	 * key. Not one whose watch is dead while its renewals succeed: it notices that after
+	 * `silence` (store.h), reads all keys again, and may send until then. */
 	uint64_t agreed_at;
 };
 
