@@ -293,6 +293,7 @@ def control():
                           ({"leases": many + [{"name": "tv"}]}, -32602),
                           ({"name": "none", "until": until}, -32004),
                           ({"name": "tv", "until": until, "shard": 16}, -32004),
+                          ({"name": "tv", "until": until, "shard": 3, "shards": 8}, -32004),
                           ({"name": "tv", "until": until, "shard": 3, "epoch": 1 << 61}, -32602),
                           ({"name": "tv", "until": until, "shard": 3, "epoch": 6}, -32001),
                           ({"leases": many[:3] + [dict(many[3], epoch=6)]}, -32001)):
@@ -304,7 +305,7 @@ def control():
         equal(client.ask(json.dumps(line))["error"]["data"],
               {"stale": [{"name": "tv", "shard": shard, "epoch": 7} for shard in (3, 5)]}, "which shards have lost")
         check(not any(entry["moving"] for entry in client.call("lease.list", limit=500)["leases"]), "none moves")
-        client.call("lease.set", name="tv", shard=3, until=0, epoch=8)
+        client.call("lease.set", name="tv", shard=3, shards=16, until=0, epoch=8)
         equal(states()["tv", 3][:2], ("standby", 8), "ended with a higher epoch")
         client.call("lease.release", name="tv")
         check(all(held == "standby" for held, _, _ in states().values()), "all released")

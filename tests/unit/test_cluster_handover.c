@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -196,6 +197,9 @@ static void expect_request(struct handover *handover, struct protocol *protocol,
 	assert_non_null(asked);
 	assert_string_equal(asked, method);
 	assert_string_equal(json_string_value(json_object_get(params, "name")), "radio");
+	/* A daemon with other rules refuses another number of shards. */
+	assert_int_equal(json_integer_value(json_object_get(params, "shards")),
+			 strcmp(method, "lease.set") == 0 ? radio.shards : 0);
 	if (key)
 		assert_int_equal(
 			json_integer_value(json_object_get(json_object_get(params, key), "r")),

@@ -155,6 +155,7 @@ static void begin_step(struct handover *handover, const struct protocol *protoco
 	protocol_shard_name(protocol, index, &shard);
 	snprintf(handover->lease, sizeof(handover->lease), "%s", shard.lease->name);
 	handover->number = shard.number;
+	handover->shards = shard.lease->shards;
 	handover->step = step;
 }
 
@@ -167,9 +168,10 @@ static const char *ask_sequence(const struct handover *handover, json_t **params
 static const char *set_end(const struct handover *handover, const struct protocol_end *end,
 			   const char *key, json_t **params)
 {
-	*params = json_pack("{s:s, s:i, s:I, s:I, s:I}", "name", handover->lease, "shard",
-			    (int)handover->number, "from", (json_int_t)end->from, "until",
-			    (json_int_t)end->until, "epoch", (json_int_t)end->epoch);
+	*params = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I}", "name", handover->lease, "shards",
+			    (int)handover->shards, "shard", (int)handover->number, "from",
+			    (json_int_t)end->from, "until", (json_int_t)end->until, "epoch",
+			    (json_int_t)end->epoch);
 	if (end->cut)
 		json_put(params, key, json_loads(end->cut, 0, NULL));
 	return "lease.set";

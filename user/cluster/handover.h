@@ -44,7 +44,7 @@ enum handover_step {
 struct handover {
 	enum handover_step step;
 	char lease[CLUSTER_NAME_SIZE];
-	unsigned int number;
+	unsigned int number, shards; /* of the lease, when the first step was made */
 	uint64_t at, until, left;
 	json_t *rules, *earlier; /* of the last reading, and of the one before */
 	uint64_t between;	 /* them */

@@ -340,9 +340,9 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const name_keys[] = {"name", NULL};
-static const char *const lease_keys[] = {"leases",   "name",	  "shard", "from",
-					 "until",    "sole",	  "epoch", "elsewhere",
-					 "from_seq", "until_seq", "cold",  NULL};
+static const char *const lease_keys[] = {"leases", "name",   "shard",	  "from",     "until",
+					 "sole",   "epoch",  "elsewhere", "from_seq", "until_seq",
+					 "cold",   "shards", NULL};
 static const char *const shard_keys[] = {"name", "shard", NULL};
 static const char *const log_keys[] = {"facility", "level", NULL};
 static const char *const rules_keys[] = {"rules", NULL};
