@@ -188,17 +188,21 @@ static void thread(void)
 	setcontext(&self.contexts[self.current]);
 }
 
+static void make_thread(unsigned int i)
+{
+	getcontext(&self.contexts[i]);
+	self.contexts[i].uc_stack.ss_sp = self.stacks[i];
+	self.contexts[i].uc_stack.ss_size = STACK_SIZE;
+	makecontext(&self.contexts[i], thread, 0);
+	self.alive[i] = true;
+}
+
 /* Run all threads in one order of their steps. */
 static void run_threads(void)
 {
 	self.at = self.switches = 0;
-	for (unsigned int i = 0; i < self.count; i++) {
-		getcontext(&self.contexts[i]);
-		self.contexts[i].uc_stack.ss_sp = self.stacks[i];
-		self.contexts[i].uc_stack.ss_size = STACK_SIZE;
-		makecontext(&self.contexts[i], thread, 0);
-		self.alive[i] = true;
-	}
+	for (unsigned int i = 0; i < self.count; i++)
+		make_thread(i);
 	self.current = 0;
 	self.running = true;
 	swapcontext(&self.main, &self.contexts[0]);
