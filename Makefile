@@ -280,12 +280,12 @@ test-programs: all $(BENCH_PROGRAMS) $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THRE
 check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
 
-# All tests in one run; its last line is the result. XMCAST_REQUIRE=1 turns skips into failures.
+# All tests in one run; its last line is the result, or what the failed ones have said. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	$(if $(filter tests/vm/%,$(TESTS)),$(Q)tests/vm/kernel >/dev/null)
-	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) HARNESS_RULESFILE=tests/rules.yml \
-		prove -j3 --timer --exec tests/run-tap $(TESTS)
+	$(Q)rm -rf $(B)/failed; XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) HARNESS_RULESFILE=tests/rules.yml \
+		prove -j3 --timer --exec tests/run-tap $(TESTS) || { tail -vn 60 $(B)/failed/*; exit 1; }
 
 # Line and branch coverage of user/ by the tests. Branches are gcov's (each outcome of a condition and of
 # each part of && and ||), except on lines without code. The first run of each program creates the files
