@@ -69,22 +69,29 @@ static int random_number(uint64_t *number)
 /* With the time of receipt: a record that seems older than it is may be declared dead too early, if
  * this process was stopped between the beginning of step() and the receipt. */
 
-/* Two readings of clocks that are further apart were interrupted, and would look like a step. */
-#define CLOCK_READING_NS 10000
+/* Readings of two clocks that are further apart were interrupted: the difference would be wrong by
+ * a part of `clock_error` that matters, or look like a step. Some clocks take microseconds to read.
+ */
+static uint64_t longest_reading(const struct agent *agent)
+{
+	uint64_t tenth = agent->config->clock_error * 1000ULL / 10;
+
+	return tenth > 10000 ? tenth : 10000;
+}
 
 /* The time of this moment, for the protocol. */
 static uint64_t take_time(struct agent *agent)
 {
 	struct timespec real;
-	uint64_t now, after = clock_ns();
+	uint64_t now, after = clock_ns(), longest = longest_reading(agent);
 	unsigned int tries = 0;
 
 	do {
 		now = after;
 		clock_gettime(CLOCK_REALTIME, &real);
 		after = clock_ns();
-	} while (after - now > CLOCK_READING_NS && ++tries < 3);
-	if (after - now <= CLOCK_READING_NS)
+	} while (after - now > longest && ++tries < 3);
+	if (after - now <= longest)
 		protocol_set_real(agent->protocol, now,
 				  (int64_t)real.tv_sec * (int64_t)NS_PER_SECOND + real.tv_nsec -
 					  (int64_t)now);
