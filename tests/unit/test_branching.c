@@ -323,6 +323,59 @@ static void test_deferred(void **state)
 	forget_branches(&branching);
 }
 
+/* Expect this of the branches that run, in a configuration with another rule. */
+static void expect_changed(const char *rule, size_t chosen, size_t fresh)
+{
+	struct branching next;
+	struct errors errors = {0};
+	struct config changed;
+
+	config_init(&changed);
+	assert_int_equal(config_add_rules(&changed, &rule, 1, "--rule", &errors), 0);
+	next = (struct branching){.config = &changed, .keeps_ended = true};
+	assert_int_equal(branching_select(&next, &relay), 0);
+	assert_int_equal(next.nr_chosen, chosen);
+	assert_int_equal(next.nr_new, fresh);
+	branching_free(&next);
+	config_free(&changed);
+}
+
+/* A branch ends if its rule has changed and does not have its group or its source any more, however
+ * long it would have stayed. */
+static void test_changed(void **state)
+{
+	static const char *const rules[] = {
+		"a in 239.1.0.0/16:any@eth0 out same@eth1 from keep when joined"};
+	static const uint8_t named[] = {10, 1, 0, 1, 10, 2, 0, 1};
+	struct branching branching;
+
+	add_rules(rules, 1);
+	report(1, "239.1.1.1", RECORD_IS_INCLUDE, named, 2);
+	report(1, "239.1.1.2", RECORD_TO_EXCLUDE, NULL, 0);
+	run_branches(&branching);
+	assert_int_equal(relay.nr_branches, 3);
+	/* A longer prefix still has both groups; with one source of each there is one branch each.
+	 */
+	expect_changed("a in 239.1.1.0/24:any@eth0 out same@eth1 from keep when joined", 3, 0);
+	expect_changed("a in 239.1.0.0/16:any@eth0 out same@eth1 when joined", 2, 0);
+	report(1, "239.1.1.1", RECORD_BLOCK, named, 2);
+	report(1, "239.1.1.2", RECORD_TO_INCLUDE, NULL, 0);
+	expect_changed(rules[0], 3, 0);
+	expect_changed("a in 239.1.0.0/16:6000@eth0 out same@eth1 from keep when joined", 3, 0);
+	expect_changed("a in 239.1.1.2/31:any@eth0 out same@eth1 from keep when joined", 1, 0);
+	expect_changed("a in 239.2.0.0/16:any@eth0 out same@eth1 from keep when joined", 0, 0);
+	expect_changed("a in 239.1.0.0/16:any@eth0 source 10.2.0.0/16 out same@eth1 from keep "
+		       "when joined",
+		       1, 0);
+	expect_changed("a in 239.1.0.0/16:any@eth0 out same@eth1 when joined", 1, 0);
+	expect_changed("a in 239.1.0.0/16:any@eth0 source 10.1.0.1 out same@eth1 when joined", 1,
+		       0);
+	expect_changed("a in 239.1.1.1:any@eth0 out 239.1.1.1@eth1 from keep when joined", 2, 0);
+	expect_changed("a in 239.1.1.2:any@eth0 out 239.1.1.1@eth1 from keep when joined", 0, 0);
+	relay.nr_branches = 0;
+	forget_branches(&branching);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +385,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deferred, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -389,6 +389,19 @@ static bool group_is_joined(const struct branching *branching, const struct rout
 		       : branching->stems[whole->stem].joins || route->stem->joined;
 }
 
+/* Is the branch, which runs as `wanted`, still one of the stem, whose rule may have changed? */
+static bool is_branch_of(const struct stem *stem, const struct rule *branch,
+			 const struct wanted *wanted)
+{
+	if (!prefix_has(&stem->rule->group, stem->rule->group_host_bits, &wanted->group))
+		return false;
+	if (!addr_is_any(&wanted->source))
+		return is_source(stem, &wanted->source);
+	return stem->rule->group_host_bits &&
+	       rule_host_bits(branch) == rule_host_bits(stem->rule) &&
+	       addr_equal(&branch->source, &stem->rule->source);
+}
+
 /* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
  * until that of its group takes its packets. While it is named it stays also if there are too many
  * names: otherwise one report with many could end the streams of all, because upstream routers join
@@ -405,6 +418,11 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 	if (branching->stems[wanted.stem].by_source && !rule_host_bits(route->rule))
 		wanted.source = route->rule->source;
 	found = find_wanted(branching, &wanted);
+	/* Several branches of sources are one branch of their group if its rule does not ask for
+	 * sources any more. */
+	if (found ? kept[found - branching->wanted]
+		  : !is_branch_of(&branching->stems[wanted.stem], route->rule, &wanted))
+		return;
 	if (found)
 		kept[found - branching->wanted] = true;
 	stays = found ||
