@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xmcast/packet.h>
-
 #include "base/clock.h"
 #include "base/lookup.h"
 #include "membership/receivers.h"
@@ -61,112 +59,15 @@ static const struct xmc_addr *group_of(const struct stem *stem, unsigned int out
 	return stem->rule->group_host_bits ? group : &stem->rule->outputs[output].to;
 }
 
-/* Does the rule match every packet of a source (host_bits as rule_host_bits()) that another one
- * matches? */
-static bool covers_source(const struct rule *rule, const struct xmc_addr *source, uint8_t host_bits)
-{
-	uint8_t bits = rule_host_bits(rule);
-	struct xmc_addr mask, masked;
-
-	xmc_mask_from_host_bits(&mask, bits);
-	xmc_addr_mask(&masked, source, &mask);
-	return bits >= host_bits && addr_equal(&masked, &rule->source);
-}
-
-/* May the rule take a group from the stem, or sources of its group? */
-static bool may_claim(const struct rule *rule, const struct rule *stem)
-{
-	return rule != stem && !rule->disabled && rule->protocol == stem->protocol &&
-	       rule->port == stem->port &&
-	       (stem->group_host_bits
-			? rule->group_host_bits < stem->group_host_bits
-			: !rule->group_host_bits && rule_host_bits(rule) < rule_host_bits(stem)) &&
-	       prefix_has(&stem->group, stem->group_host_bits, &rule->group) &&
-	       strcmp(rule->iface, stem->iface) == 0;
-}
-
-/* The order of claims: those that may take the group from the stem are neighbours. */
-static int compare_claim(const struct rule *rule, const struct xmc_addr *group,
-			 const struct rule *stem)
-{
-	int order = memcmp(&rule->group, group, sizeof(*group));
-
-	if (!order)
-		order = (int)rule->port - (int)stem->port;
-	return order ? order : strcmp(rule->iface, stem->iface);
-}
-
-static int compare_claims(const void *a, const void *b)
-{
-	const struct rule *const *first = a, *const *second = b;
-
-	return compare_claim(*first, &(*second)->group, *second);
-}
-
-static void add_claims(struct branching *branching)
-{
-	const struct config *config = branching->config;
-
-	branching->claims = calloc(config->nr_rules + 1UL, sizeof(*branching->claims));
-	if (!branching->claims) {
-		branching->no_memory = true;
-		return;
-	}
-	for (unsigned int i = 0; i < 2 * config->nr_rules; i++) {
-		const struct rule *rule = &config->rules[i % config->nr_rules];
-		bool prefixes = i >= config->nr_rules;
-
-		if (!rule->group_host_bits == prefixes)
-			continue;
-		branching->claims[branching->nr_claims++] = rule;
-		branching->nr_groups += !prefixes;
-	}
-	qsort(branching->claims, branching->nr_groups, sizeof(*branching->claims), compare_claims);
-}
-
-/* The first claim of this group that the stem may have, or where it would be. */
-static unsigned int find_claim(const struct branching *branching, const struct xmc_addr *group,
-			       const struct rule *stem)
-{
-	unsigned int low = 0, high = branching->nr_groups;
-
-	while (low < high) {
-		unsigned int middle = low + (high - low) / 2;
-
-		if (compare_claim(branching->claims[middle], group, stem) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static bool is_claimed(struct branching *branching, const struct wanted *wanted)
+/* Does another rule have the packets? */
+static bool is_claimed(const struct branching *branching, const struct wanted *wanted)
 {
 	const struct rule *stem = branching->stems[wanted->stem].rule;
 	bool named = !addr_is_any(&wanted->source);
-	const struct xmc_addr *source = named ? &wanted->source : &stem->source;
-	uint8_t host_bits = named ? 0 : rule_host_bits(stem);
 
-	if (!branching->claims)
-		add_claims(branching);
-	for (unsigned int i = find_claim(branching, &wanted->group, stem);
-	     i < branching->nr_groups && !compare_claim(branching->claims[i], &wanted->group, stem);
-	     i++) {
-		if (may_claim(branching->claims[i], stem) &&
-		    covers_source(branching->claims[i], source, host_bits))
-			return true;
-	}
-	/* Sources of one group are taken by rules of that group alone. */
-	for (unsigned int i = branching->nr_groups;
-	     stem->group_host_bits && i < branching->nr_claims; i++) {
-		const struct rule *rule = branching->claims[i];
-
-		if (prefix_has(&rule->group, rule->group_host_bits, &wanted->group) &&
-		    may_claim(rule, stem) && covers_source(rule, source, host_bits))
-			return true;
-	}
-	return false;
+	return branch_claims_have(&branching->claims, stem, &wanted->group,
+				  named ? &wanted->source : &stem->source,
+				  named ? 0 : rule_host_bits(stem));
 }
 
 static int add_stem(struct branching *branching, const struct demand *demand, uint32_t index)
@@ -217,7 +118,7 @@ void branching_free(struct branching *branching)
 	for (unsigned int i = 0; i < branching->nr_stems; i++)
 		free(branching->stems[i].ifindexes);
 	free(branching->stems);
-	free(branching->claims);
+	branch_claims_free(&branching->claims);
 	free(branching->places);
 	free(branching->wanted);
 	free(branching->chosen);
@@ -250,7 +151,7 @@ static bool is_source(const struct stem *stem, const struct xmc_addr *source)
 
 	return !addr_is_any(source) && !addr_is_multicast(source) && !addr_is_broadcast(source) &&
 	       ipv4 == addr_is_ipv4(&stem->rule->group) && !(ipv4 && !source->b[12]) &&
-	       covers_source(stem->rule, source, 0);
+	       rule_covers_source(stem->rule, source, 0);
 }
 
 static void find_sources(const struct branching *branching, const struct stem *stem,
@@ -517,6 +418,9 @@ int branching_select(struct branching *branching, const struct relay *relay)
 	bool *kept;
 
 	if (err || !branching->nr_stems)
+		return err;
+	err = branch_claims_collect(&branching->claims, branching->config);
+	if (err)
 		return err;
 	branching->receivers = demand_receivers(relay->demand);
 	branching->now_ns = clock_ns();

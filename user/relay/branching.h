@@ -5,6 +5,7 @@
 #ifndef XMCAST_RELAY_BRANCHING_H
 #define XMCAST_RELAY_BRANCHING_H
 
+#include "relay/branch_claims.h"
 #include "relay/state.h"
 
 struct receivers;
@@ -42,10 +43,7 @@ struct branching {
 	unsigned int nr_stems, nr_prefixes; /* those with a prefix of groups come first */
 	struct stem *stems;
 	uint32_t *places; /* of the stem of each rule, + 1; 0: it is none */
-	/* Rules that may take groups or sources from stems, because they are more specific: those
-	 * of one group, sorted, then prefixes. NULL: not collected yet. */
-	unsigned int nr_groups, nr_claims;
-	const struct rule **claims;
+	struct branch_claims claims;
 	size_t count, room;
 	struct wanted *wanted;
 	bool no_memory;
