@@ -105,6 +105,7 @@ struct forward forwards[MAX];
 unsigned int on_its_way;
 const char *cannot_forward;
 int forward_error;
+unsigned int retired, waits;
 struct key_value in_map;
 
 bool steer_can_forward(const struct steer *steer, const char **why)
@@ -120,7 +121,7 @@ struct forwards *steer_forwards(struct steer *steer)
 
 unsigned int forwards_retired(const struct forwards *all)
 {
-	return 0;
+	return retired;
 }
 
 int forwards_prepare(struct forwards *all)
@@ -130,6 +131,10 @@ int forwards_prepare(struct forwards *all)
 
 int steer_wait(struct steer *steer)
 {
+	if (retired)
+		forward_error = 0;
+	retired = 0;
+	waits++;
 	return 0;
 }
 
@@ -250,7 +255,7 @@ int set_up(void **state)
 	clear_the_way();
 	memset(forwards, 0, sizeof(forwards));
 	memset(&totals, 0, sizeof(totals));
-	used = watched = 0;
+	used = watched = retired = waits = 0;
 	in_map = (struct key_value){.target = KEY_NONE};
 	other_side = side;
 	return 0;

@@ -47,6 +47,8 @@ extern struct forward forwards[MAX];
 extern unsigned int on_its_way;
 extern const char *cannot_forward;
 extern int forward_error;
+/* What has been left in the maps: steer_wait(), which is counted, ends `forward_error` with it. */
+extern unsigned int retired, waits;
 extern struct key_value in_map; /* of the only key; KEY_NONE: it is not there */
 
 /* ---- the rule under test ---- */

@@ -317,6 +317,40 @@ static void test_neighbours(void **state)
 	assert_false(kernel_path_refresh(kernel, now_ns + 18 * NS_PER_SECOND));
 }
 
+/* What changed forwards have left in full maps is removed before another one is refused. */
+static void test_room(void **state)
+{
+	forward_error = -EIO;
+	retired = 1;
+	start(false);
+	assert_int_equal(in_map.target, KEY_USER);
+	assert_int_equal(waits, 0);
+	for (int i = 0; i < 2; i++) {
+		forward_error = i ? -ENOSPC : -E2BIG;
+		retired = 0;
+		kernel_path_update(kernel);
+		assert_int_equal(in_map.target, KEY_USER);
+		assert_int_equal(waits, i);
+		retired = 3;
+		kernel_path_update(kernel);
+		assert_int_equal(in_map.target, KEY_FORWARD);
+		assert_int_equal(waits, i + 1);
+		forward_error = -EIO;
+		kernel_path_update(kernel);
+	}
+}
+
+/* The same for the forward of a rule on the user path that has a lease. */
+static void test_room_of_lease(void **state)
+{
+	forward_error = -E2BIG;
+	retired = 1;
+	start_as(RULE_PATH_USER, 5);
+	assert_int_equal(in_map.target, KEY_USER);
+	assert_ptr_equal(in_map.forward, &forwards[0]);
+	assert_int_equal(waits, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +358,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kept_headers, set_up, tear_down),
 		cmocka_unit_test_setup(test_obstacles, set_up),
 		cmocka_unit_test_setup_teardown(test_neighbours, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_room_of_lease, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,36 +63,6 @@ struct kernel_path {
 	struct kernel_output outputs[];
 };
 
-/* ---- the intake's side ---- */
-
-int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
-		       struct key_value from, struct key_value to)
-{
-	if (from.target == to.target && from.forward == to.forward)
-		return 0;
-	if (to.target == KEY_NONE)
-		return steer_remove_rule(side->steer, key);
-	if (from.target == KEY_NONE)
-		return steer_add_rule(side->steer, key, to.forward);
-	return steer_set_rule(side->steer, key, to.forward);
-}
-
-void kernel_side_tidy(const struct kernel_side *side, unsigned int most)
-{
-	if (side->steer && forwards_retired(steer_forwards(side->steer)) > most)
-		steer_wait(side->steer);
-}
-
-void kernel_side_prepare(const struct kernel_side *side, int output_ifindex)
-{
-	const char *why;
-
-	if (!side->steer || !output_ifindex || !steer_can_forward(side->steer, &why))
-		return;
-	forwards_prepare(steer_forwards(side->steer));
-	redirects_prepare(side->redirects, side->ifindex, output_ifindex, side->skb);
-}
-
 /* ---- forwards ---- */
 
 static const char *explain_forward(int err)
@@ -146,19 +116,24 @@ static const char *set_forward(const struct kernel_path *kernel, struct place *p
 	}
 	if (err)
 		return explain_watch(err);
-	err = open_forward(kernel, place);
-	if (!err)
-		err = forward_set(place->forward, outputs);
+	do {
+		err = open_forward(kernel, place);
+		if (!err)
+			err = forward_set(place->forward, outputs);
+	} while (kernel_side_make_room(side, err));
 	return err ? explain_forward(err) : NULL;
 }
 
 /* The same for the user path. */
 static const char *set_user(const struct kernel_path *kernel, struct place *place)
 {
-	int err = open_forward(kernel, place);
+	int err;
 
-	if (!err)
-		err = forward_set_user(place->forward);
+	do {
+		err = open_forward(kernel, place);
+		if (!err)
+			err = forward_set_user(place->forward);
+	} while (kernel_side_make_room(place->side, err));
 	return err ? explain_forward(err) : NULL;
 }
 

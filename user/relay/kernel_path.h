@@ -36,34 +36,9 @@
 
 #include "relay/counts.h"
 #include "relay/kernel_examine.h"
+#include "relay/kernel_side.h"
 
-struct forward;
 struct kernel_path;
-
-/* What the XDP map of an intake has for a rule's key. */
-enum key_target {
-	KEY_NONE,    /* no key: the packets are not the rule's */
-	KEY_USER,    /* the user path; with a forward if the rule has a lease */
-	KEY_FORWARD, /* the kernel path */
-};
-
-struct key_value {
-	enum key_target target;
-	struct forward *forward; /* NULL: none */
-};
-
-/* Change a key in the XDP map from one value to another. 0 or -errno, see steer_add_rule(). */
-int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
-		       struct key_value from, struct key_value to);
-
-/* Remove from the maps what changed forwards do not use any more, if that is more than `most`
- * entries. Takes a grace period if so. */
-void kernel_side_tidy(const struct kernel_side *side, unsigned int most);
-
-/* Create what the first packets to this interface need (0: it does not exist), which takes some
- * grace periods, and programs that count. Does nothing if it is there; what fails here is tried and
- * reported by the rules that need it. */
-void kernel_side_prepare(const struct kernel_side *side, int output_ifindex);
 
 /* `wanted`: the path that the rule asks for; RULE_PATH_USER only if it has a lease. `stream`: its
  * user path, borrowed; NULL for a rule of another IP protocol. `lease`: the slot of its lease, or
