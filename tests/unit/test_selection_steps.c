@@ -95,6 +95,7 @@ static struct {
 	struct point points[POINTS_MOST];
 	unsigned int nr_points, at;
 	uint64_t now_ns;
+	uint64_t last_ns[RULE_SIDES_MAX];
 	unsigned int sending[RULE_SIDES_MAX];
 	/* What has happened: in this order of steps, and in all of them. */
 	bool both;
@@ -164,6 +165,7 @@ static void send_one(unsigned int mine)
 
 	step();
 	self.now_ns += NS_PER_MS;
+	self.last_ns[mine] = self.now_ns;
 	withheld = selection_admit(self.selection, mine, 1, self.now_ns);
 	self.withheld[withheld]++;
 	if (withheld)
@@ -235,6 +237,8 @@ static void run_all(const struct rule *rule)
 		assert_non_null(self.selection);
 		run_threads();
 		assert_false(self.both);
+		for (unsigned int i = 0; i < rule->nr_sides; i++)
+			assert_int_equal(self.selection->sides[i].last_ns, self.last_ns[i]);
 		selection_read(self.selection, &change);
 		self.changed += change.changes;
 		expect_any_takes_over();

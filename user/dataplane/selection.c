@@ -99,9 +99,10 @@ static void arrive(struct selection *selection, struct selection_side *side, uin
 		measure(side, below_pps, hold_ns, now_ns);
 	if (since(now_ns, last_ns) >= hold_ns || (below_pps && is_slow(side)))
 		atomic_store_explicit(&side->good_ns, now_ns, memory_order_relaxed);
-	/* Not if another thread of the side has written since: its time may be the later one. */
-	if (last_ns < now_ns)
-		atomic_compare_exchange_strong(&side->last_ns, &last_ns, now_ns);
+	/* The latest time of all threads of the side. */
+	while (last_ns < now_ns &&
+	       !atomic_compare_exchange_strong(&side->last_ns, &last_ns, now_ns))
+		;
 }
 
 /* May this side, which is not selected, take over from the selected one? */
