@@ -29,24 +29,6 @@ static void examine_firewall(struct diagnosis *diagnosis)
 	}
 }
 
-/* Which of several inputs are silent. */
-static void examine_sides(struct diagnosis *diagnosis)
-{
-	const struct rule_counts *counts = diagnosis->counts;
-
-	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
-		const struct side_counts *side = &counts->sides[i];
-		char in[SIDE_TEXT_SIZE];
-
-		if (strcmp(side->state, "silent") != 0 && !side->reason)
-			continue;
-		findings_next(diagnosis, "tcpdump -eni %s", counts->rule->sides[i].iface);
-		findings_add(diagnosis, HINT, "side_silent", "nothing comes by the input %s%s%s",
-			     side_format(counts->rule, i, in), side->reason ? ": " : "",
-			     side->reason ? side->reason : "");
-	}
-}
-
 /* Outputs that nobody wants now. */
 static void examine_demand(struct diagnosis *diagnosis)
 {
@@ -102,7 +84,6 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, unsigned int inpu
 	}
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
 	examine_demand(&diagnosis);
-	examine_sides(&diagnosis);
 	/* It is pending because of its outputs: they come first. */
 	if (diagnosis.counts->reason && !inspected->reason)
 		diagnosis_outputs(&diagnosis);

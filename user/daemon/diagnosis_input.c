@@ -6,10 +6,21 @@
 
 #include "daemon/findings.h"
 
-static void examine_interface(struct diagnosis *diagnosis)
+/* Of several inputs: what is known of the one that is looked at; NULL: the rule has one. */
+static const struct side_counts *side_of(const struct diagnosis *diagnosis)
+{
+	const struct side_counts *sides = diagnosis->counts->sides;
+
+	return sides ? &sides[diagnosis->inspected->side] : NULL;
+}
+
+/* False: nothing can arrive, and it makes no sense to look for it. */
+static bool examine_interface(struct diagnosis *diagnosis)
 {
 	const struct inspected_rule *inspected = diagnosis->inspected;
+	const struct side_counts *side = side_of(diagnosis);
 	const char *iface = inspected->rule->iface;
+	char in[SIDE_TEXT_SIZE];
 
 	if (!inspected->input.ifindex) {
 		findings_next(diagnosis, "ip link show");
@@ -25,7 +36,14 @@ static void examine_interface(struct diagnosis *diagnosis)
 	} else if (inspected->reason) {
 		findings_next(diagnosis, "xmcastctl iface show %s", inspected->iface);
 		findings_add(diagnosis, PROBLEM, "input", "%s", inspected->reason);
+	} else if (side && side->reason && !diagnosis->counts->reason) {
+		findings_add(diagnosis, PROBLEM, "side_pending", "input %s is pending: %s",
+			     side_format(diagnosis->counts->rule, inspected->side, in),
+			     side->reason);
+	} else {
+		return true;
 	}
+	return false;
 }
 
 /* " from 10.9.9.9 (20 packets, the last 3 s ago)" */
@@ -182,12 +200,9 @@ static void examine_winner(struct diagnosis *diagnosis)
 		any ? "" : source_format(winner, source));
 }
 
-/* Of several inputs: what is known of the one that is looked at; NULL: the rule has one. */
-static const struct side_counts *side_of(const struct diagnosis *diagnosis)
+static bool side_is_silent(const struct side_counts *side)
 {
-	const struct side_counts *sides = diagnosis->counts->sides;
-
-	return sides ? &sides[diagnosis->inspected->side] : NULL;
+	return strcmp(side->state, "silent") == 0;
 }
 
 /* No packet of the rule arrives now by this input. */
@@ -195,40 +210,61 @@ static bool is_silent(const struct diagnosis *diagnosis)
 {
 	const struct side_counts *side = side_of(diagnosis);
 
-	return side ? strcmp(side->state, "silent") == 0 : findings_is_silent(diagnosis);
+	return side ? side_is_silent(side) : findings_is_silent(diagnosis);
+}
+
+/* Another input has the stream: this one is missing in reserve. */
+static bool other_side_flows(const struct diagnosis *diagnosis)
+{
+	const struct rule_counts *counts = diagnosis->counts;
+
+	for (unsigned int i = 0; counts->sides && i < counts->rule->nr_sides; i++) {
+		if (i != diagnosis->inspected->side && !counts->sides[i].reason &&
+		    !side_is_silent(&counts->sides[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is known of its packets. */
+static void examine_sender(struct diagnosis *diagnosis, const char *group)
+{
+	const struct inspected_rule *inspected = diagnosis->inspected;
+	const struct side_counts *side = side_of(diagnosis);
+	uint64_t last = diagnosis->stats->rules->last_packet_seconds;
+	const char *severity = other_side_flows(diagnosis) ? HINT : PROBLEM;
+	const char *label = side ? diagnosis->counts->rule->sides[inspected->side].label : "";
+
+	findings_next(diagnosis, "tcpdump -eni %s", inspected->iface);
+	if (side && side->received)
+		findings_add(diagnosis, severity, "no_sender",
+			     "input %s: no packet to %s arrives on %s any more: the sender has "
+			     "stopped, or the network does not bring its packets here",
+			     label, group, inspected->iface);
+	else if (!side && diagnosis->counts->received && last != STATS_NEVER)
+		findings_add(diagnosis, severity, "no_sender",
+			     "no packet to %s has arrived on %s for %llu s: the sender has "
+			     "stopped, or the network does not bring its packets here",
+			     group, inspected->iface, (unsigned long long)last);
+	else
+		findings_add(diagnosis, severity, "no_sender",
+			     "%s%s%sno packet to %s has ever arrived on %s: nobody sends, the "
+			     "network does not bring the packets here, or they arrive on another "
+			     "interface",
+			     side ? "input " : "", label, side ? ": " : "", group,
+			     inspected->iface);
 }
 
 static void examine_silence(struct diagnosis *diagnosis)
 {
 	const struct inspected_rule *inspected = diagnosis->inspected;
-	const struct side_counts *side = side_of(diagnosis);
-	uint64_t last = diagnosis->stats->rules->last_packet_seconds;
 	char group[ADDR_TEXT_SIZE];
 
 	addr_format(&inspected->rule->group, group);
-	if (!inspected->nr_passed && inspected->winner) {
+	if (!inspected->nr_passed && inspected->winner)
 		examine_winner(diagnosis);
-	} else if (!inspected->nr_passed) {
-		findings_next(diagnosis, "tcpdump -eni %s", inspected->iface);
-		if (side && side->received)
-			findings_add(diagnosis, PROBLEM, "no_sender",
-				     "no packet to %s arrives on %s any more: the sender has "
-				     "stopped, or the network does not bring its packets here",
-				     group, inspected->iface);
-		else if (!side && diagnosis->counts->received && last != STATS_NEVER)
-			findings_add(diagnosis, PROBLEM, "no_sender",
-				     "no packet to %s has arrived on %s for %llu s: the sender has "
-				     "stopped, "
-				     "or the network does not bring its packets here",
-				     group, inspected->iface, (unsigned long long)last);
-		else
-			findings_add(
-				diagnosis, PROBLEM, "no_sender",
-				"no packet to %s has ever arrived on %s: nobody sends, the network "
-				"does "
-				"not bring the packets here, or they arrive on another interface",
-				group, inspected->iface);
-	}
+	else if (!inspected->nr_passed)
+		examine_sender(diagnosis, group);
 	if (!inspected->nr_passed)
 		examine_other_group(diagnosis);
 	examine_querier(diagnosis);
@@ -296,12 +332,9 @@ static bool expects_packets(const struct diagnosis *diagnosis)
 void diagnosis_input(struct diagnosis *diagnosis)
 {
 	const struct inspected_rule *inspected = diagnosis->inspected;
-	size_t before = json_array_size(diagnosis->findings);
 
 	snprintf(diagnosis->about, sizeof(diagnosis->about), "input");
-	examine_interface(diagnosis);
-	/* Nothing can arrive: it makes no sense to look for it. */
-	if (json_array_size(diagnosis->findings) > before)
+	if (!examine_interface(diagnosis))
 		return;
 	for (unsigned int i = 0; i < inspected->nr_passed; i++) {
 		/* What passes a port of the bridge arrives at the bridge as well. */

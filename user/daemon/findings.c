@@ -19,6 +19,25 @@ void findings_next(struct diagnosis *diagnosis, const char *format, ...)
 	va_end(args);
 }
 
+static bool is_text(const json_t *finding, const char *key, const char *text)
+{
+	return strcmp(json_string_value(json_object_get(finding, key)), text) == 0;
+}
+
+static bool is_found(const json_t *findings, const char *cause, const char *about, const char *text)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach(findings, i, finding)
+	{
+		if (is_text(finding, "cause", cause) && is_text(finding, "about", about) &&
+		    is_text(finding, "text", text))
+			return true;
+	}
+	return false;
+}
+
 void findings_add(struct diagnosis *diagnosis, const char *severity, const char *cause,
 		  const char *format, ...)
 {
@@ -28,11 +47,14 @@ void findings_add(struct diagnosis *diagnosis, const char *severity, const char 
 	va_start(args, format);
 	text = text_format_list(format, args);
 	va_end(args);
+	if (text && is_found(diagnosis->findings, cause, diagnosis->about, text))
+		goto out;
 	json_add(&diagnosis->findings,
 		 json_pack("{s:s, s:s, s:o, s:o, s:o}", "severity", severity, "cause", cause,
 			   "about", json_text_string(diagnosis->about), "text",
 			   json_text_string(text), "next",
 			   *diagnosis->next ? json_text_string(diagnosis->next) : json_null()));
+out:
 	free(text);
 	*diagnosis->next = '\0';
 }
@@ -51,9 +73,8 @@ bool findings_have_problem(const json_t *findings, const char *about)
 
 	json_array_foreach(findings, i, finding)
 	{
-		if (strcmp(json_string_value(json_object_get(finding, "severity")), PROBLEM) == 0 &&
-		    (!about ||
-		     strcmp(json_string_value(json_object_get(finding, "about")), about) == 0))
+		if (is_text(finding, "severity", PROBLEM) &&
+		    (!about || is_text(finding, "about", about)))
 			return true;
 	}
 	return false;
@@ -73,8 +94,7 @@ json_t *findings_sort(json_t *findings)
 	for (unsigned int j = 0; j < 2 && findings; j++) {
 		json_array_foreach(findings, i, finding)
 		{
-			if (strcmp(json_string_value(json_object_get(finding, "severity")),
-				   order[j]) == 0)
+			if (is_text(finding, "severity", order[j]))
 				json_add(&sorted, json_incref(finding));
 		}
 	}

@@ -28,6 +28,7 @@ struct diagnosis {
 __attribute__((format(printf, 2, 3))) void findings_next(struct diagnosis *diagnosis,
 							 const char *format, ...);
 
+/* What several inputs have in common, such as an interface, is found once. */
 __attribute__((format(printf, 4, 5))) void findings_add(struct diagnosis *diagnosis,
 							const char *severity, const char *cause,
 							const char *format, ...);
