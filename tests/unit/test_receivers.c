@@ -67,6 +67,16 @@ static bool wanted_from(char source)
 	return receivers_want(table, 1, &group, &from, now_ns);
 }
 
+static bool named(uint8_t number)
+{
+	char text[16];
+	struct xmc_addr source;
+
+	snprintf(text, sizeof(text), "10.1.0.%d", 'a' + number);
+	source = address(text);
+	return receivers_name(table, 1, &group, &source, now_ns);
+}
+
 static void test_join_and_expire(void **state)
 {
 	uint64_t changes = receivers_changes(table);
@@ -427,11 +437,40 @@ static void test_named_sources(void **state)
 	assert_true(sources.more);
 }
 
+/* Members begin and cease to name sources in any order, among others that name none. */
+static void test_members_that_name(void **state)
+{
+	static const uint8_t order[] = {3, 5, 1, 2, 4};
+
+	rules.leave = LEAVE_FAST;
+	for (uint8_t round = 0; round < 3; round++) {
+		for (uint8_t i = 1; i <= 5; i++) {
+			report(i, 3, RECORD_ALLOW, (const char[]){(char)('a' + i), '\0'});
+			report(i + 10, 3, RECORD_TO_EXCLUDE, "");
+		}
+		for (size_t i = 0; i < 5; i++) {
+			const char kept[] = {(char)('a' + order[i]), '\0'};
+
+			assert_true(named(order[i]));
+			/* By a leave, by a host that blocks, and by a report about all sources. */
+			report(order[i], 3,
+			       round == 0   ? RECORD_TO_INCLUDE
+			       : round == 1 ? RECORD_BLOCK
+					    : RECORD_TO_EXCLUDE,
+			       round == 1 ? kept : "");
+			for (size_t j = 0; j < 5; j++)
+				assert_int_equal(named(order[j]), j > i);
+		}
+	}
+	assert_int_equal(receivers_members(table), 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_limit_of_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_named_sources, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_members_that_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_join_and_expire, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tracked, set_up, tear_down),

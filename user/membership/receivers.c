@@ -10,11 +10,12 @@
 struct member {
 	struct receiver_host host;
 	struct member *next, *before;
+	struct member *next_naming, *before_naming; /* if it names sources */
 	unsigned int version;
 	uint64_t since_ns, seen_ns;
 	struct host_filter filter;
 	unsigned int counted; /* sources of it in nr_sources */
-	bool excludes, names; /* it is one of the group's nr_excluding, nr_naming */
+	bool excludes;	      /* it is one of the group's nr_excluding */
 };
 
 struct key {
@@ -30,7 +31,8 @@ struct group {
 	unsigned int nr_members;
 	/* Members that want all sources but some, and that name sources: a group can have hundreds
 	 * of thousands of members, so that these are not looked for one by one. */
-	unsigned int nr_excluding, nr_naming;
+	unsigned int nr_excluding;
+	struct member *naming;
 	struct member *members;
 	uint64_t due_ns; /* nothing ends before */
 	/* Hosts of these versions of IGMP have reported: others may suppress their reports. */
@@ -97,19 +99,42 @@ static struct group *add_group(struct receivers *receivers, int ifindex,
 	return group;
 }
 
-static void count_member(struct group *group, struct member *member, bool excludes, bool names)
+static void note_excluding(struct group *group, struct member *member, bool excludes)
 {
 	group->nr_excluding += excludes;
 	group->nr_excluding -= member->excludes;
-	group->nr_naming += names;
-	group->nr_naming -= member->names;
 	member->excludes = excludes;
-	member->names = names;
+}
+
+static bool is_naming(const struct group *group, const struct member *member)
+{
+	return group->naming == member || member->before_naming;
+}
+
+static void note_naming(struct group *group, struct member *member, bool names)
+{
+	if (names == is_naming(group, member))
+		return;
+	if (names) {
+		member->next_naming = group->naming;
+		if (group->naming)
+			group->naming->before_naming = member;
+		group->naming = member;
+		return;
+	}
+	if (member->next_naming)
+		member->next_naming->before_naming = member->before_naming;
+	if (member->before_naming)
+		member->before_naming->next_naming = member->next_naming;
+	else
+		group->naming = member->next_naming;
+	member->next_naming = member->before_naming = NULL;
 }
 
 static void remove_member(struct receivers *receivers, struct group *group, struct member *member)
 {
-	count_member(group, member, false, false);
+	note_excluding(group, member, false);
+	note_naming(group, member, false);
 	tdelete(member, &group->tree, compare_members);
 	if (member->next)
 		member->next->before = member->before;
@@ -183,7 +208,8 @@ static void settle_member(struct receivers *receivers, struct group *group, stru
 	receivers->nr_sources += member->filter.nr_sources;
 	receivers->nr_sources -= member->counted;
 	member->counted = member->filter.nr_sources;
-	count_member(group, member, member->filter.exclude_until_ns, member->counted);
+	note_excluding(group, member, member->filter.exclude_until_ns);
+	note_naming(group, member, member->counted);
 	if (empty)
 		remove_member(receivers, group, member);
 	else
@@ -474,19 +500,13 @@ static bool is_named(const struct host_source *source, bool excludes, uint64_t n
 	return excludes ? !source->until_ns : source->until_ns > now_ns;
 }
 
-/* The list in which they are, or NULL: none names any. */
-static const struct member *members_that_name(const struct group *group)
-{
-	return group && group->nr_naming ? group->members : NULL;
-}
-
 bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		    const struct xmc_addr *named, uint64_t now_ns)
 {
 	const struct group *group = find_group(receivers, ifindex, address);
 
-	for (const struct member *member = members_that_name(group); member;
-	     member = member->next) {
+	for (const struct member *member = group ? group->naming : NULL; member;
+	     member = member->next_naming) {
 		bool excludes = host_filter_excludes(&member->filter, now_ns);
 
 		for (unsigned int i = 0; i < member->filter.nr_sources; i++) {
@@ -519,8 +539,8 @@ void receivers_add_sources(const struct receivers *receivers, int ifindex,
 	const struct group *group = find_group(receivers, ifindex, address);
 
 	sources->others |= group && group->nr_excluding;
-	for (const struct member *member = members_that_name(group); member && !sources->more;
-	     member = member->next) {
+	for (const struct member *member = group ? group->naming : NULL; member && !sources->more;
+	     member = member->next_naming) {
 		bool excludes = host_filter_excludes(&member->filter, now_ns);
 
 		for (unsigned int i = 0; i < member->filter.nr_sources && !sources->more; i++) {

@@ -121,27 +121,33 @@ void branching_free(struct branching *branching)
 	branch_claims_free(&branching->claims);
 	free(branching->places);
 	free(branching->wanted);
+	free(branching->crowded);
 	free(branching->chosen);
 }
 
 /* ---- what is wanted ---- */
 
-static void add_wanted(struct branching *branching, const struct wanted *wanted)
+/* Append to a list. */
+static void append(struct branching *branching, struct wanted **list, size_t *count, size_t *room,
+		   const struct wanted *wanted)
 {
-	struct wanted *list = branching->wanted;
+	if (*count == *room) {
+		size_t more = *room ? 2 * *room : 64;
+		struct wanted *longer = reallocarray(*list, more, sizeof(**list));
 
-	if (branching->count == branching->room) {
-		size_t room = branching->room ? 2 * branching->room : 64;
-
-		list = reallocarray(list, room, sizeof(*list));
-		if (!list) {
+		if (!longer) {
 			branching->no_memory = true;
 			return;
 		}
-		branching->wanted = list;
-		branching->room = room;
+		*list = longer;
+		*room = more;
 	}
-	list[branching->count++] = *wanted;
+	(*list)[(*count)++] = *wanted;
+}
+
+static void add_wanted(struct branching *branching, const struct wanted *wanted)
+{
+	append(branching, &branching->wanted, &branching->count, &branching->room, wanted);
 }
 
 /* Any host can name what is none: that is joined for nobody. */
@@ -192,6 +198,9 @@ static void add_group(struct branching *branching, uint32_t index, const struct 
 	stem->joins = !stem->rule->on_demand || sources.more || sources.others;
 	if (stem->rule->group_host_bits && (!sources.count || sources.more || sources.others))
 		add_wanted(branching, &wanted);
+	if (stem->rule->group_host_bits && sources.more)
+		append(branching, &branching->crowded, &branching->nr_crowded,
+		       &branching->crowded_room, &wanted);
 	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
 		wanted.source = sources.list[i];
 		if (is_source(stem, &wanted.source))
@@ -365,12 +374,10 @@ static bool is_deferred(const struct branching *branching, const struct wanted *
 }
 
 /* Are there more names than can have branches? */
-static bool has_more_sources(const struct branching *branching, const struct wanted *whole)
+static bool is_crowded(const struct branching *branching, const struct wanted *whole)
 {
-	struct receivers_sources sources;
-
-	find_sources(branching, &branching->stems[whole->stem], &whole->group, &sources);
-	return sources.more;
+	return branching->nr_crowded && bsearch(whole, branching->crowded, branching->nr_crowded,
+						sizeof(*whole), compare_wanted);
 }
 
 /* Find the branches of groups, and the stems of one group, of which sources have branches of their
@@ -382,6 +389,9 @@ static int find_others(struct branching *branching)
 
 	if (!sorted)
 		return -ENOMEM;
+	if (branching->nr_crowded)
+		qsort(branching->crowded, branching->nr_crowded, sizeof(struct wanted),
+		      compare_wanted);
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = branching->chosen[i].what;
 	qsort(sorted, count, sizeof(*sorted), compare_wanted);
@@ -397,7 +407,7 @@ static int find_others(struct branching *branching)
 		chosen->others = next < sorted + count && next->stem == chosen->what.stem &&
 				 addr_equal(&next->group, &chosen->what.group) &&
 				 !is_deferred(branching, &chosen->what) &&
-				 !has_more_sources(branching, &chosen->what);
+				 !is_crowded(branching, &chosen->what);
 	}
 	free(sorted);
 	for (uint32_t i = branching->nr_prefixes; i < branching->nr_stems; i++) {

@@ -46,6 +46,10 @@ struct branching {
 	struct branch_claims claims;
 	size_t count, room;
 	struct wanted *wanted;
+	/* Groups of prefixes of which receivers name more sources than can have branches, sorted.
+	 */
+	size_t nr_crowded, crowded_room;
+	struct wanted *crowded;
 	bool no_memory;
 	/* The branches: those that stay, then new ones. */
 	size_t nr_chosen, nr_new;
