@@ -92,8 +92,8 @@ static void run_packet(struct receivers *receivers, const struct receivers_rules
 	if (!defect) {
 		take_message(receivers, rules, &message, packet, length, host, now_ns);
 		if (flags & 16 && message.query)
-			receivers_asked(receivers, 1, &message.group, now_ns + NS_PER_SECOND,
-					now_ns);
+			receivers_asked(receivers, 1, &message.group, &message.asked,
+					now_ns + NS_PER_SECOND, now_ns);
 	}
 	free(packet);
 }

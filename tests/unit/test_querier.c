@@ -157,6 +157,10 @@ static void test_ends(void **state)
 	message.response_ms = 100;
 	message.robustness = 1;
 	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), now_ns + 2 * S);
+	/* About sources of the group. */
+	message.asked.count = 2;
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), now_ns + 2 * S);
+	message.asked.count = 0;
 	message.suppressed = true;
 	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
 	message.suppressed = false;

@@ -52,6 +52,17 @@ static enum receivers_result report(uint8_t number, unsigned int version,
 	return receivers_report(table, &rules, 1, &host, version, &record, now_ns);
 }
 
+/* A querier asks about the group, or about these sources of it. */
+static void ask(const char *sources, uint64_t until_ns)
+{
+	uint8_t bytes[4 * 100];
+	struct group_sources asked = {bytes, (unsigned int)strlen(sources), true};
+
+	for (size_t i = 0; sources[i]; i++)
+		memcpy(bytes + 4 * i, (const uint8_t[]){10, 1, 0, (uint8_t)sources[i]}, 4);
+	receivers_asked(table, 1, &group, &asked, until_ns, now_ns);
+}
+
 static bool wanted(void)
 {
 	return receivers_want(table, 1, &group, NULL, now_ns);
@@ -208,7 +219,7 @@ static void test_waits(void **state)
 	assert_true(wanted_from('c'));
 	/* Its query comes, and one host answers: the other may have hidden from a leave that nobody
 	 * else heard. */
-	receivers_asked(table, 1, &group, now_ns + LAST_S * S, now_ns);
+	ask("", now_ns + LAST_S * S);
 	report(2, 3, RECORD_IS_INCLUDE, "a");
 	pass(LAST_S);
 	assert_int_equal(receivers_members(table), 1);
@@ -243,7 +254,7 @@ static void test_v1(void **state)
 	assert_int_equal(report(2, 3, RECORD_TO_INCLUDE, ""), RECEIVERS_DONE);
 	assert_int_equal(report(3, 3, RECORD_TO_INCLUDE, "a"), RECEIVERS_DONE);
 	assert_int_equal(receivers_members(table), 2);
-	receivers_asked(table, 1, &group, now_ns + S, now_ns);
+	ask("", now_ns + S);
 	pass(MEMBER_S - 1);
 	assert_true(wanted());
 	pass(1);
@@ -254,14 +265,40 @@ static void test_asked(void **state)
 {
 	report(1, 3, RECORD_TO_EXCLUDE, "");
 	report(2, 3, RECORD_TO_INCLUDE, "a");
-	receivers_asked(table, 1, &group, now_ns + 2 * S, now_ns);
+	ask("", now_ns + 2 * S);
 	report(2, 3, RECORD_IS_INCLUDE, "a");
 	pass(2);
 	assert_true(wanted_from('a'));
 	assert_false(wanted_from('b'));
-	receivers_asked(table, 1, &group, now_ns + 2 * S, now_ns);
+	ask("", now_ns + 2 * S);
 	pass(2);
 	assert_false(wanted());
+}
+
+/* A host that had sources alone has left: the querier asks about these. */
+static void test_asked_of_sources(void **state)
+{
+	rules.waits = true;
+	report(1, 3, RECORD_ALLOW, "abc");
+	report(2, 3, RECORD_ALLOW, "ad");
+	report(3, 3, RECORD_TO_EXCLUDE, "d");
+	report(1, 3, RECORD_TO_INCLUDE, "");
+	ask("abc", now_ns + LAST_S * S);
+	report(2, 3, RECORD_IS_INCLUDE, "a");
+	pass(LAST_S - 1);
+	assert_int_equal(receivers_members(table), 3);
+	pass(1);
+	assert_int_equal(receivers_members(table), 2);
+	/* Those that were not asked about, and who wants all, are not concerned. */
+	assert_true(wanted_from('a') && wanted_from('b') && wanted_from('d'));
+	report(3, 3, RECORD_TO_INCLUDE, "");
+	ask("", now_ns + LAST_S * S);
+	report(2, 3, RECORD_IS_INCLUDE, "ad");
+	pass(LAST_S);
+	assert_true(wanted_from('a') && !wanted_from('b') && wanted_from('d'));
+	ask("d", now_ns + LAST_S * S);
+	pass(LAST_S);
+	assert_true(wanted_from('a') && !wanted_from('d'));
 }
 
 static void test_include(void **state)
@@ -479,6 +516,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_v1, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_asked_of_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_include, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exclude, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),

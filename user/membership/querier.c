@@ -104,8 +104,8 @@ uint64_t querier_ends_ns(const struct querier *querier, const struct querier_rul
 {
 	uint64_t robustness = query->robustness ? query->robustness : rules->robustness;
 
-	if (addr_is_any(&query->group) || query->asked.count || query->suppressed ||
-	    !other_is_there(querier, now_ns) || !addr_equal(&querier->other, &query->source))
+	if (addr_is_any(&query->group) || query->suppressed || !other_is_there(querier, now_ns) ||
+	    !addr_equal(&querier->other, &query->source))
 		return 0;
 	return now_ns + greatest(robustness * query->response_ms * NS_PER_MS,
 				 rules->robustness * rules->last_member_ns);

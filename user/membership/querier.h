@@ -67,9 +67,10 @@ bool querier_is_asking(const struct querier *querier, const struct querier_rules
 bool querier_heard(struct querier *querier, const struct querier_rules *rules,
 		   const struct group_message *query, uint64_t now_ns);
 
-/* When it ends what hosts want of the group that the other router asks about, unless they report it
- * again; 0: the query ends nothing, as it is not the elected querier's, or about some sources.
- * Never sooner than the last member query time of the rules. Call querier_heard() before. */
+/* When it ends what hosts want of the group, or of the sources of it, that the other router asks
+ * about, unless they report it again; 0: the query ends nothing, as it is not the elected
+ * querier's. Never sooner than the last member query time of the rules. Call querier_heard()
+ * before. */
 uint64_t querier_ends_ns(const struct querier *querier, const struct querier_rules *rules,
 			 const struct group_message *query, uint64_t now_ns);
 

@@ -401,14 +401,18 @@ enum receivers_result receivers_report(struct receivers *receivers,
 }
 
 void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
-		     uint64_t until_ns, uint64_t now_ns)
+		     const struct group_sources *sources, uint64_t until_ns, uint64_t now_ns)
 {
 	struct group *group = find_group(receivers, ifindex, address);
 
 	/* Hosts of IGMPv1 do not answer for a group alone. */
 	if (!group || group->v1_until_ns > now_ns)
 		return;
-	for (struct member *member = group->members; member; member = member->next)
+	for (struct member *member = group->naming; member && sources->count;
+	     member = member->next_naming)
+		host_filter_shorten_sources(&member->filter, sources, until_ns);
+	for (struct member *member = group->members; member && !sources->count;
+	     member = member->next)
 		host_filter_shorten(&member->filter, until_ns);
 	group->due_ns = least(group->due_ns, until_ns);
 	receivers->due_ns = least(receivers->due_ns, until_ns);

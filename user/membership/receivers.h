@@ -72,9 +72,9 @@ enum receivers_result receivers_report(struct receivers *receivers,
 				       const struct receiver_host *host, unsigned int version,
 				       const struct group_record *record, uint64_t now_ns);
 
-/* A querier asks who wants the group: who does not answer does not. */
+/* A querier asks who wants the group, or these sources of it: who does not answer does not. */
 void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
-		     uint64_t until_ns, uint64_t now_ns);
+		     const struct group_sources *sources, uint64_t until_ns, uint64_t now_ns);
 
 /* Forget all of an interface. */
 void receivers_forget(struct receivers *receivers, int ifindex);

@@ -402,7 +402,7 @@ static void on_query(const struct reading *reading, const struct group_message *
 	ends_ns = querier_ends_ns(querier, &rules, message, reading->now_ns);
 	if (ends_ns)
 		receivers_asked(reading->demand->receivers, interface->ifindex, &message->group,
-				ends_ns, reading->now_ns);
+				&message->asked, ends_ns, reading->now_ns);
 }
 
 static void on_message(void *context, const struct group_message *message,
