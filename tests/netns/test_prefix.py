@@ -381,6 +381,11 @@ def handed_over():
         second.stop()
 
 
+def joined_by(group, number):
+    """A host of its own joins this group."""
+    return frame4(report3((TO_EXCLUDE, group, [])), f"10.2.1.{number}", number)
+
+
 @test
 def full():
     """A flood of groups of one prefix fills the table of receivers: those of another prefix are found all the same"""
@@ -388,8 +393,7 @@ def full():
     daemon = start(star, "all in 239.1.0.0/16:any@in0 out same@out0 when joined",
                    "few in 239.2.0.0/16:any@in0 out same@out0 when joined",
                    settings="demand: {linger: 100ms, leave: fast, max_groups: 50, max_streams: 40}\n")
-    names = [f"239.1.7.{i}" for i in range(100)]
-    send_frames(star.receiver, "r0", [frame4(report3(*((TO_EXCLUDE, name, []) for name in names)), "10.2.0.9", 9)])
+    send_frames(star.receiver, "r0", [joined_by(f"239.1.7.{i}", i) for i in range(100)])
     wait_groups(daemon, 40, "all")
     wait_until(lambda: daemon.stats()["receivers"]["refused_reports"] >= 10, "the table is full")
     with receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2") as sock:
@@ -432,8 +436,8 @@ def nested():
     daemon = start(star, RULE, "narrow in 239.1.7.0/24:any@in0 out same@out0 when joined",
                    settings="demand: {linger: 100ms, leave: fast, max_groups: 20, max_streams: 10}\n")
     for first in range(0, 240, 8):
-        names = [f"239.1.7.{first + i}" for i in range(8)]
-        send_frames(star.receiver, "r0", [frame4(report3(*((TO_EXCLUDE, name, []) for name in names)), "10.2.0.9", 9)])
+        numbers = range(first, first + 8)
+        send_frames(star.receiver, "r0", [joined_by(f"239.1.7.{number}", number) for number in numbers])
         sent = first + 8
         wait_until(lambda sent=sent: len(known(daemon)) + daemon.stats()["receivers"]["refused_reports"] >= sent,
                    "the reports are read")
@@ -445,7 +449,7 @@ def nested():
 
 @test
 def flood():
-    """Reports of a thousand groups: as many as the limit are relayed, what was relayed stays, other rules go on"""
+    """One host reports a thousand groups: what was relayed stays, others have room, up to the limit; other rules go on"""
     star = Star()
     daemon = start(star, RULE, "other in 239.5.5.5:5000@in0 on demand out 239.6.6.6:6000@out0 when joined",
                    "second in 239.2.0.0/16:any@in0 out same@out0 when joined",
@@ -460,12 +464,18 @@ def flood():
     with receiver(star.receiver, 6000, "239.1.200.200", "10.2.0.2") as sock:
         wait_groups(daemon, 1)
         send_frames(star.receiver, "r0", reports(TO_EXCLUDE))
+        wait_groups(daemon, 30)
+        wait_until(lambda: rule(daemon)["refused_groups"] == 971, "those above the host's share")
+        equal(rule(daemon)["refused_over_share"], 971, "refused to a host")
+        told = daemon.ctl("explain", "tv", check=False).stdout
+        check("971 groups are refused because the hosts that want them report too many" in told, told)
+        send_frames(star.receiver, "r0", [joined_by(f"239.1.100.{i}", 20 + i) for i in range(20)])
         wait_groups(daemon, 40)
-        wait_until(lambda: rule(daemon)["refused_groups"] == 961, "those above the limit")
+        wait_until(lambda: rule(daemon)["refused_groups"] == 981, "those above the limit")
         source.sendto(b"still", ("239.1.200.200", 6000))
         equal(receive(sock)[0], b"still", "payload")
         told = daemon.ctl("explain", "tv", check=False).stdout
-        check("961 groups that receivers want are above the limit" in told, told)
+        check("groups that receivers want are above the limit" in told, told)
         with receiver(star.receiver, 6000, "239.6.6.6", "10.2.0.2"), \
                 receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2"):
             wait_until(lambda: rule(daemon, "other")["state"] == "active", "another rule is active")
@@ -473,7 +483,7 @@ def flood():
         daemon.process.wait_line("groups-full")
         equal(len([line for line in daemon.process.lines if "groups-full" in line]), 1, "warnings")
         send_frames(star.receiver, "r0", reports(TO_INCLUDE))
-        wait_groups(daemon, 1)
+        wait_groups(daemon, 21)
         equal(rule(daemon)["refused_groups"], 0, "refused in the end")
     daemon.stop()
 

@@ -323,6 +323,49 @@ static void test_deferred(void **state)
 	forget_branches(&branching);
 }
 
+/* One host leaves streams of a rule for others. */
+static void test_share(void **state)
+{
+	static const char *const rules[] = {
+		"a in 239.1.0.0/16:any@eth0 out same@eth1 from keep when joined",
+		"b in 239.2.2.2:5000@eth0 out 239.2.2.2@eth1 from keep when joined"};
+	uint8_t many[4 * 30];
+	struct branching branching;
+
+	for (uint8_t i = 0; i < 30; i++)
+		memcpy(many + 4 * (size_t)i, (uint8_t[]){10, 9, 0, i + 1}, 4);
+	add_rules(rules, 2);
+	config.demand.max_streams = relay.asked.demand.max_streams = 20;
+	for (unsigned int i = 0; i < 30; i++) {
+		char group[20];
+
+		snprintf(group, sizeof(group), "239.1.1.%u", i);
+		report(1, group, RECORD_TO_EXCLUDE, NULL, 0);
+	}
+	report(2, "239.1.1.28", RECORD_TO_EXCLUDE, NULL, 0);
+	report(2, "239.1.2.1", RECORD_TO_EXCLUDE, NULL, 0);
+	report(1, "239.2.2.2", RECORD_IS_INCLUDE, many, 30);
+	report(2, "239.2.2.2", RECORD_IS_INCLUDE, many + 80, 1);
+	select_branches(&branching);
+	assert_int_equal(branching.stems[0].branches, 17);
+	assert_int_equal(branching.stems[0].refused, 14);
+	assert_int_equal(branching.stems[0].over_share, 14);
+	assert_int_equal(branching.stems[1].branches, 16);
+	assert_int_equal(branching.stems[1].over_share, 14);
+	forget_branches(&branching);
+	/* A limit is no matter of hosts. */
+	for (uint8_t i = 0; i < 10; i++) {
+		char group[20];
+
+		snprintf(group, sizeof(group), "239.1.3.%u", i);
+		report(10 + i, group, RECORD_TO_EXCLUDE, NULL, 0);
+	}
+	select_branches(&branching);
+	assert_int_equal(branching.stems[0].branches, 20);
+	assert_true(branching.stems[0].refused > branching.stems[0].over_share);
+	forget_branches(&branching);
+}
+
 /* Expect this of the branches that run, in a configuration with another rule. */
 static void expect_changed(const char *rule, size_t chosen, size_t fresh)
 {
@@ -386,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deferred, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_share, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

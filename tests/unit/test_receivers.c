@@ -363,7 +363,7 @@ static void test_limits(void **state)
 	receivers_forget(table, 1);
 	for (uint8_t i = 0; i < 10; i++) {
 		group.b[15] = i;
-		assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+		assert_int_equal(report(i, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
 	}
 	group.b[15] = 11;
 	assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_FULL);
@@ -406,6 +406,61 @@ static void list_group(void *context, int ifindex, const struct xmc_addr *addres
 }
 
 /* Pages of a list are parts of the whole. */
+static bool want_of_few(char source, uint64_t most)
+{
+	struct xmc_addr from = address("10.1.0.97");
+
+	from.b[15] = (uint8_t)source;
+	return receivers_want_of_few(table, 1, &group, source ? &from : NULL, most, now_ns);
+}
+
+/* One host leaves room for others: it has at most three times as much as is left. */
+static void test_share(void **state)
+{
+	struct xmc_addr first = group;
+
+	rules.most_groups = 16;
+	rules.leave = LEAVE_FAST;
+	for (uint8_t i = 0; i < 12; i++) {
+		group.b[15] = i;
+		assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+	}
+	group.b[15] = 20;
+	assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_OVER_SHARE);
+	assert_false(wanted());
+	/* Others are not concerned, nor are groups that others want as well. */
+	assert_int_equal(report(2, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+	assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+	assert_true(want_of_few(0, 2));
+	assert_false(want_of_few(0, 1));
+	/* Sources count. */
+	group.b[15] = 21;
+	assert_int_equal(report(3, 3, RECORD_ALLOW, "abcdefgh"), RECEIVERS_DONE);
+	assert_true(want_of_few('a', 10));
+	assert_false(want_of_few('a', 9) || want_of_few('z', 10));
+	group.b[15] = 22;
+	assert_int_equal(report(3, 3, RECORD_ALLOW, "a"), RECEIVERS_OVER_SHARE);
+	group.b[15] = 21;
+	report(3, 3, RECORD_BLOCK, "bcdefgh");
+	assert_true(want_of_few('a', 3));
+	report(1, 3, RECORD_ALLOW, "a");
+	report(3, 3, RECORD_TO_INCLUDE, "");
+	assert_false(want_of_few('a', 3));
+	/* What a host leaves is no part of it any more. */
+	for (uint8_t i = 0; i < 12; i++) {
+		group.b[15] = i;
+		report(1, 3, RECORD_TO_INCLUDE, "");
+	}
+	group = first;
+	assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+	/* Nobody's: what a predecessor had. */
+	for (uint8_t i = 0; i < 10; i++) {
+		group.b[15] = (uint8_t)(30 + i);
+		report(0, 3, RECORD_TO_EXCLUDE, "");
+	}
+	assert_true(want_of_few(0, 1));
+}
+
 static void test_listed(void **state)
 {
 	struct listing all = {}, pages = {};
@@ -520,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_include, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exclude, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_share, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_listed, set_up, tear_down),
 	};
 

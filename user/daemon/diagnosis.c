@@ -35,13 +35,23 @@ static void examine_demand(struct diagnosis *diagnosis)
 	const struct rule *rule = diagnosis->inspected->rule;
 	char group[PREFIX_TEXT_SIZE], source[ADDR_TEXT_SIZE];
 	unsigned int refused = diagnosis->counts->refused_groups;
+	unsigned int over_share = diagnosis->counts->over_share;
+	const char *what = rule->group_host_bits ? "groups" : "sources";
 
-	if (refused) {
+	if (refused > over_share) {
 		findings_next(diagnosis, "xmcastctl group list");
 		findings_add(diagnosis, PROBLEM, "groups_full",
-			     "%u groups that receivers want are above the limit "
-			     "(demand.max_streams), and not relayed",
-			     refused);
+			     "%u %s that receivers want are above the limit "
+			     "(demand.max_streams), and not relayed%s",
+			     refused - over_share, what,
+			     rule->group_host_bits ? "" : " as streams of their own");
+	}
+	if (over_share) {
+		findings_next(diagnosis, "xmcastctl group list");
+		findings_add(diagnosis, PROBLEM, "host_full",
+			     "%u %s are refused because the hosts that want them report too many: "
+			     "one host gets three quarters of demand.max_streams",
+			     over_share, what);
 	}
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct output_counts *counts = &diagnosis->stats->books->outputs[i];

@@ -6,9 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One host, in all groups. It comes first, for compare_members(). */
+struct reporter {
+	struct receiver_host host;
+	unsigned int nr_members;
+	uint64_t wants; /* groups and sources */
+};
+
 /* One host in one group. The host comes first, for compare_members(). */
 struct member {
 	struct receiver_host host;
+	struct reporter *reporter;
 	struct member *next, *before;
 	struct member *next_naming, *before_naming; /* if it names sources */
 	unsigned int version;
@@ -41,7 +49,8 @@ struct group {
 };
 
 struct receivers {
-	void *tree; /* of struct group */
+	void *tree;	 /* of struct group */
+	void *reporters; /* of struct reporter */
 	struct group *groups;
 	unsigned int nr_groups, nr_members;
 	uint64_t nr_sources; /* of all members */
@@ -99,6 +108,40 @@ static struct group *add_group(struct receivers *receivers, int ifindex,
 	return group;
 }
 
+static struct reporter *find_reporter(const struct receivers *receivers,
+				      const struct receiver_host *host)
+{
+	struct reporter **found = tfind(host, &receivers->reporters, compare_members);
+
+	return found ? *found : NULL;
+}
+
+static struct reporter *take_reporter(struct receivers *receivers, const struct receiver_host *host)
+{
+	struct reporter *reporter = find_reporter(receivers, host);
+
+	if (!reporter) {
+		reporter = calloc(1, sizeof(*reporter));
+		if (!reporter)
+			return NULL;
+		reporter->host = *host;
+		if (!tsearch(reporter, &receivers->reporters, compare_members)) {
+			free(reporter);
+			return NULL;
+		}
+	}
+	reporter->nr_members++;
+	return reporter;
+}
+
+static void put_reporter(struct receivers *receivers, struct reporter *reporter)
+{
+	if (--reporter->nr_members)
+		return;
+	tdelete(reporter, &receivers->reporters, compare_members);
+	free(reporter);
+}
+
 static void note_excluding(struct group *group, struct member *member, bool excludes)
 {
 	group->nr_excluding += excludes;
@@ -144,6 +187,8 @@ static void remove_member(struct receivers *receivers, struct group *group, stru
 		group->members = member->next;
 	host_filter_free(&member->filter);
 	receivers->nr_sources -= member->counted;
+	member->reporter->wants -= 1 + member->counted;
+	put_reporter(receivers, member->reporter);
 	free(member);
 	group->nr_members--;
 	receivers->nr_members--;
@@ -182,10 +227,14 @@ static struct member *add_member(struct receivers *receivers, struct group *grou
 		return NULL;
 	member->host = *host;
 	member->since_ns = now_ns;
-	if (!tsearch(member, &group->tree, compare_members)) {
+	member->reporter = take_reporter(receivers, host);
+	if (!member->reporter || !tsearch(member, &group->tree, compare_members)) {
+		if (member->reporter)
+			put_reporter(receivers, member->reporter);
 		free(member);
 		return NULL;
 	}
+	member->reporter->wants++;
 	member->next = group->members;
 	if (member->next)
 		member->next->before = member;
@@ -207,6 +256,8 @@ static void settle_member(struct receivers *receivers, struct group *group, stru
 	receivers->changes += host_filter_tidy(&member->filter, now_ns, &empty);
 	receivers->nr_sources += member->filter.nr_sources;
 	receivers->nr_sources -= member->counted;
+	member->reporter->wants += member->filter.nr_sources;
+	member->reporter->wants -= member->counted;
 	member->counted = member->filter.nr_sources;
 	note_excluding(group, member, member->filter.exclude_until_ns);
 	note_naming(group, member, member->counted);
@@ -341,6 +392,16 @@ static bool has_no_room(const struct receivers *receivers, const struct receiver
 			       rules->most_members;
 }
 
+/* So one host cannot keep out the groups of all others. */
+static bool is_over_share(const struct receivers *receivers, const struct receivers_rules *rules,
+			  const struct receiver_host *host)
+{
+	const struct reporter *reporter = find_reporter(receivers, host);
+	uint64_t most = rules->most_groups, count = receivers->nr_groups;
+
+	return reporter && count < most && reporter->wants >= RECEIVERS_SHARE * (most - count);
+}
+
 /* The host's entry, or a new one. NULL: a limit. The first member of a group is not counted against
  * that of members, so that many members of other groups do not keep a stream from everybody. */
 static struct member *take_member(struct receivers *receivers, const struct receivers_rules *rules,
@@ -382,6 +443,8 @@ enum receivers_result receivers_report(struct receivers *receivers,
 			       : RECEIVERS_DONE;
 	if (has_no_room(receivers, rules, member, record))
 		return RECEIVERS_FULL;
+	if (!group && is_over_share(receivers, rules, host))
+		return RECEIVERS_OVER_SHARE;
 	member = take_member(receivers, rules, ifindex, host, &record->group, &group, now_ns);
 	if (!member)
 		return RECEIVERS_FULL;
@@ -485,6 +548,30 @@ bool receivers_want(const struct receivers *receivers, int ifindex, const struct
 		return group;
 	for (const struct member *member = group->members; member; member = member->next) {
 		if (host_filter_wants(&member->filter, source, now_ns))
+			return true;
+	}
+	return false;
+}
+
+/* What a predecessor had is nobody's: then the host is all zero. */
+static bool wants_few(const struct reporter *reporter, uint64_t most)
+{
+	static const struct receiver_host nobody;
+
+	return reporter->wants < most || !compare_members(&reporter->host, &nobody);
+}
+
+bool receivers_want_of_few(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *address, const struct xmc_addr *source,
+			   uint64_t most, uint64_t now_ns)
+{
+	const struct group *group = find_group(receivers, ifindex, address);
+
+	/* The others in front of it are few, because each has a large part of everything. */
+	for (const struct member *member = group ? group->members : NULL; member;
+	     member = member->next) {
+		if (wants_few(member->reporter, most) &&
+		    (!source || host_filter_wants(&member->filter, source, now_ns)))
 			return true;
 	}
 	return false;

@@ -34,6 +34,10 @@ struct receiver_host {
 
 #define RECEIVERS_PER_MEMBER 4
 
+/* One host has up to this many times as much of something limited as is left for others: three
+ * quarters. */
+#define RECEIVERS_SHARE 3
+
 /* How a leave ends what the host wanted. */
 enum receivers_leave {
 	LEAVE_QUERIED, /* after the last member query time */
@@ -62,8 +66,9 @@ void receivers_free(struct receivers *receivers); /* accepts NULL */
 
 enum receivers_result {
 	RECEIVERS_DONE,
-	RECEIVERS_ASK,	/* somebody has left: ask whether others want the group */
-	RECEIVERS_FULL, /* a limit: the host is not counted */
+	RECEIVERS_ASK,	      /* somebody has left: ask whether others want the group */
+	RECEIVERS_FULL,	      /* a limit: the host is not counted */
+	RECEIVERS_OVER_SHARE, /* the same: it has its share of all groups */
 };
 
 /* `version`: of IGMP; that of MLD is one less. */
@@ -89,6 +94,11 @@ uint64_t receivers_changes(const struct receivers *receivers);
 /* Does anybody want the group on this interface: what the source sends, or anything (NULL)? */
 bool receivers_want(const struct receivers *receivers, int ifindex, const struct xmc_addr *group,
 		    const struct xmc_addr *source, uint64_t now_ns);
+
+/* Does a host want it that reports less than `most` groups and sources in all? */
+bool receivers_want_of_few(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *group, const struct xmc_addr *source,
+			   uint64_t most, uint64_t now_ns);
 
 /* Does anybody want all sources of the group but some, as of the last receivers_expire()? */
 bool receivers_want_others(const struct receivers *receivers, int ifindex,

@@ -228,7 +228,6 @@ static void begin_stem(const struct relay *relay, struct books *books, struct ru
 	if (counts->carried_latency)
 		histogram_merge(sum, counts->carried_latency);
 	counts->carried_latency = sum;
-	counts->refused_groups = branches_refused(relay->branches, counts->rule);
 	/* Of a prefix only its branches know what is wanted. */
 	for (unsigned int i = 0; i < counts->rule->nr_outputs && counts->rule->group_host_bits; i++)
 		books->outputs[counts->first_output + i].unwanted = true;
@@ -259,8 +258,13 @@ static int read_branches(const struct relay *relay, struct books *books)
 		if (stem)
 			stem->groups++;
 	}
-	for (unsigned int i = 0; i < books->nr_rules; i++)
-		stems += is_stem(&books->rules[i]);
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		struct rule_counts *counts = &books->rules[i];
+
+		counts->refused_groups =
+			branches_refused(relay->branches, counts->rule, &counts->over_share);
+		stems += is_stem(counts);
+	}
 	if (!stems)
 		return 0;
 	books->sums = calloc(stems, sizeof(*books->sums));

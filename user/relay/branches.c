@@ -35,7 +35,7 @@ struct branches {
 	unsigned int nr_refused;
 	struct refused {
 		char name[RULE_NAME_SIZE];
-		unsigned int groups;
+		unsigned int groups, over_share;
 	} * refused;
 };
 
@@ -65,13 +65,15 @@ static int compare_refused(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-unsigned int branches_refused(const struct branches *branches, const struct rule *stem)
+unsigned int branches_refused(const struct branches *branches, const struct rule *stem,
+			      unsigned int *over_share)
 {
 	const struct refused *refused = NULL;
 
 	if (branches->nr_refused)
 		refused = bsearch(stem->name, branches->refused, branches->nr_refused,
 				  sizeof(*refused), compare_refused);
+	*over_share = refused ? refused->over_share : 0;
 	return refused ? refused->groups : 0;
 }
 
@@ -100,6 +102,7 @@ static void note_limits(struct branches *branches, const struct branching *branc
 		refused = &branches->refused[branches->nr_refused++];
 		memcpy(refused->name, stem->rule->name, sizeof(refused->name));
 		refused->groups = stem->refused;
+		refused->over_share = stem->over_share;
 	}
 	if (branches->nr_refused)
 		qsort(branches->refused, branches->nr_refused, sizeof(*branches->refused),
@@ -125,7 +128,7 @@ static void note_room(const struct branching *branching, struct demand *demand)
 				.ifindex = stem->ifindexes[j],
 				.prefix = stem->rule->group,
 				.host_bits = stem->rule->group_host_bits,
-				.room = stem->refused || stem->branches >= most
+				.room = stem->refused > stem->over_share || stem->branches >= most
 						? 0
 						: most - stem->branches,
 			};

@@ -62,7 +62,9 @@ bool branches_follow(struct branches *branches, struct relay *relay, bool change
 /* When to call it again although nothing has changed; UINT64_MAX: not at all. */
 uint64_t branches_next_ns(const struct branches *branches);
 
-/* Groups and sources of a stem that are wanted, but not relayed, because of a limit. */
-unsigned int branches_refused(const struct branches *branches, const struct rule *stem);
+/* Groups and sources of a stem that are wanted, but not relayed, because of a limit; *over_share:
+ * those of them that only hosts want that report too many. */
+unsigned int branches_refused(const struct branches *branches, const struct rule *stem,
+			      unsigned int *over_share);
 
 #endif

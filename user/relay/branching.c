@@ -344,6 +344,26 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 		choose(branching, &wanted);
 }
 
+/* So that one host cannot have all streams of a rule: what is left is for hosts that report less
+ * than some times as much. */
+static bool is_over_share(const struct branching *branching, const struct wanted *wanted)
+{
+	const struct stem *stem = &branching->stems[wanted->stem];
+	uint64_t most = RECEIVERS_SHARE *
+			(uint64_t)(branching->config->demand.max_streams - stem->branches);
+
+	if (stem->branches < most)
+		return false;
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
+		if (receivers_want_of_few(branching->receivers, stem->ifindexes[i],
+					  group_of(stem, i, &wanted->group),
+					  addr_is_any(&wanted->source) ? NULL : &wanted->source,
+					  most, branching->now_ns))
+			return false;
+	}
+	return true;
+}
+
 /* What is deferred takes the place of what was looked at. */
 static void choose_new(struct branching *branching, const struct wanted *wanted)
 {
@@ -353,6 +373,9 @@ static void choose_new(struct branching *branching, const struct wanted *wanted)
 	if (stem->branches >= config->demand.max_streams ||
 	    config->nr_rules + branching->nr_chosen >= XMC_MAX_RULES) {
 		stem->refused++;
+	} else if (is_over_share(branching, wanted)) {
+		stem->refused++;
+		stem->over_share++;
 	} else if (branching->nr_new >= BRANCHES_AT_ONCE) {
 		branching->wanted[branching->nr_deferred++] = *wanted;
 	} else {

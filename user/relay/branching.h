@@ -33,6 +33,7 @@ struct stem {
 	bool joins;	/* of one group: the stem itself joins it, for all sources */
 	unsigned int branches; /* so far */
 	unsigned int refused;
+	unsigned int over_share; /* of these: for hosts that want too much of what there is */
 };
 
 /* What the branches of a configuration shall be. */

@@ -96,7 +96,8 @@ struct rule_counts {
 	const char *vlan_reason;     /* why it is received by itself, or NULL */
 	unsigned int groups;	     /* of a prefix: that are relayed. Of one group: sources of
 					it that receivers name, with streams of their own */
-	unsigned int refused_groups; /* that are wanted as well, but above a limit */
+	unsigned int refused_groups; /* or sources, that are wanted as well, but above a limit */
+	unsigned int over_share;     /* of these: only hosts want them that report too many */
 	uint64_t received;
 	uint64_t received_bytes;		    /* UDP payload */
 	struct health_counts health;		    /* of a rule with `watch` */

@@ -334,11 +334,12 @@ static enum receivers_result take_record(const struct reading *reading,
 	enum receivers_result result = receivers_report(demand->receivers, rules, ifindex, host,
 							version, record, reading->now_ns);
 
-	if (result != RECEIVERS_FULL)
+	if (result != RECEIVERS_FULL && result != RECEIVERS_OVER_SHARE)
 		return result;
 	if (group_set_has(&demand->sent, ifindex, &record->group))
 		sent.most_groups = UINT32_MAX;
-	else if (prefix_rooms_take(&demand->rooms, ifindex, &record->group))
+	else if (result == RECEIVERS_FULL &&
+		 prefix_rooms_take(&demand->rooms, ifindex, &record->group))
 		sent.most_groups = prefix_rooms_most(&demand->rooms, rules->most_groups,
 						     demand->config.max_streams);
 	else
@@ -362,7 +363,7 @@ static void on_reports(const struct reading *reading, const struct group_message
 		enum receivers_result result = take_record(
 			reading, &rules, host, message->version + !message->ipv4, &record);
 
-		if (result == RECEIVERS_FULL)
+		if (result == RECEIVERS_FULL || result == RECEIVERS_OVER_SHARE)
 			note_full(demand, reading->interface);
 		else if (result == RECEIVERS_ASK)
 			querier_ask(querier, &asking, &record.group, reading->now_ns);

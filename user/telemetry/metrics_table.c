@@ -175,6 +175,11 @@ const struct metric metric_table[] = {
 	    "Groups of a prefix that the rule relays, because receivers want them."),
 	NOW(RULE, NUMBER, "refused_groups", NULL,
 	    "Groups of a prefix that receivers want, above a limit: not relayed."),
+	NOW(RULE, NUMBER, "refused_sources", NULL,
+	    "Sources of one group that receivers name, above a limit: without a stream of their "
+	    "own."),
+	NOW(RULE, NUMBER, "refused_over_share", NULL,
+	    "Of the refused groups or sources: those that only hosts want that report too many."),
 	{LEVEL_RULE, KIND_HISTOGRAM, TYPE_HISTOGRAM, "latency", "xmcast_rule_latency_seconds",
 	 "seconds", NULL, 0,
 	 "Time from reception to the completed send, of a sample of the rule's packets on the "

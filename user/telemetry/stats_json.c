@@ -212,6 +212,17 @@ static void add_sides(json_t **object, const struct rule_counts *rule, uint64_t 
 	}
 }
 
+/* Groups of a prefix, or sources of one group, that receivers want. */
+static void add_streams(json_t **object, const struct rule_counts *rule)
+{
+	bool prefix = rule->rule->group_host_bits;
+
+	json_put(object, prefix ? "groups" : "sources", json_integer(rule->groups));
+	json_put(object, prefix ? "refused_groups" : "refused_sources",
+		 json_integer(rule->refused_groups));
+	json_put(object, "refused_over_share", json_integer(rule->over_share));
+}
+
 json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 {
 	const struct rule_counts *rule = &stats->books->rules[index];
@@ -241,12 +252,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			 json_pack("{s:s, s:i, s:i}", "name", rule->rule->lease, "shards",
 				   rule->rule->lease_shards, "shard", (int)rule_shard(rule->rule)));
 	}
-	if (rule->rule->group_host_bits) {
-		json_put(&object, "groups", json_integer(rule->groups));
-		json_put(&object, "refused_groups", json_integer(rule->refused_groups));
-	} else if (rule->groups) {
-		json_put(&object, "sources", json_integer(rule->groups));
-	}
+	if (rule->rule->group_host_bits || rule->groups || rule->refused_groups)
+		add_streams(&object, rule);
 	if (rule->has_sequence)
 		json_put(&object, "sequence",
 			 json_pack("{s:I, s:i}", "last", (json_int_t)rule->sequence, "bits",
