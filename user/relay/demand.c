@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "links/next_hop.h"
+#include "relay/demand_settings.h"
 
 /* How long the messages of one turn may keep the main thread busy. */
 #define TURN_NS (10 * NS_PER_MS)
@@ -157,19 +158,6 @@ static void stop_listening(struct demand *demand, struct demand_interface *inter
 	demand->moved = true;
 }
 
-/* The settings of an interface: those of its section come before those of `demand`. */
-static struct demand_config config_of(const struct demand *demand,
-				      const struct iface_config *section)
-{
-	struct demand_config config = demand->config;
-
-	if (section && section->querier != IFACE_QUERIER_DEFAULT)
-		config.querier = section->querier == IFACE_QUERIER_AUTO;
-	if (section && section->leave != IFACE_LEAVE_DEFAULT)
-		config.leave = (enum demand_leave)(section->leave - 1);
-	return config;
-}
-
 void demand_use(struct demand *demand, const char *name, int ifindex,
 		const struct iface_config *section)
 {
@@ -185,7 +173,7 @@ void demand_use(struct demand *demand, const char *name, int ifindex,
 		snprintf(interface->name, sizeof(interface->name), "%s", name);
 	}
 	interface->used = true;
-	interface->config = config_of(demand, section);
+	interface->config = demand_settings(&demand->config, section);
 	if (interface->ifindex == ifindex)
 		return;
 	stop_listening(demand, interface);
@@ -197,17 +185,6 @@ void demand_use_group(struct demand *demand, int ifindex, const struct xmc_addr 
 {
 	/* Without memory the limits apply to it. */
 	(void)group_set_add(&demand->sent, ifindex, group);
-}
-
-static struct querier_rules querier_rules_of(const struct demand_config *config)
-{
-	return (struct querier_rules){
-		.asks = config->querier,
-		.robustness = config->robustness,
-		.interval_ns = config->query_interval * (uint64_t)NS_PER_MS,
-		.response_ns = config->response_time * (uint64_t)NS_PER_MS,
-		.last_member_ns = config->last_member_interval * (uint64_t)NS_PER_MS,
-	};
 }
 
 /* The addresses from which this host would ask. */
@@ -230,7 +207,7 @@ static void find_addresses(const struct demand *demand, struct demand_interface 
 
 static void start_listening(struct demand *demand, struct demand_interface *interface)
 {
-	const struct querier_rules rules = querier_rules_of(&interface->config);
+	const struct querier_rules rules = demand_querier_rules(&interface->config);
 	int err;
 
 	if (interface->socket)
@@ -281,34 +258,6 @@ struct reading {
 	uint64_t now_ns;
 };
 
-static uint64_t membership_ns_of(const struct demand_config *config)
-{
-	return (config->robustness * (uint64_t)config->query_interval + config->response_time) *
-	       NS_PER_MS;
-}
-
-/* `querier`: of the interface and family of a report. */
-static struct receivers_rules rules_of(const struct demand_config *config,
-				       const struct querier *querier, uint64_t now_ns)
-{
-	bool other = querier->other_until_ns > now_ns;
-	struct receivers_rules rules = {
-		.most_groups = config->max_groups,
-		.most_members = config->max_members,
-		.membership_ns = membership_ns_of(config),
-		.last_member_ns =
-			config->robustness * (uint64_t)config->last_member_interval * NS_PER_MS,
-		.leave = (enum receivers_leave)config->leave,
-		.asked = config->querier || other,
-		.waits = other,
-	};
-
-	/* All routers of a link use the querier's times. */
-	if (other)
-		rules.membership_ns = querier->other_member_ns;
-	return rules;
-}
-
 static void note_full(struct demand *demand, struct demand_interface *interface)
 {
 	interface->refused++;
@@ -354,8 +303,9 @@ static void on_reports(const struct reading *reading, const struct group_message
 	struct demand *demand = reading->demand;
 	struct querier *querier = &reading->interface->queriers[message->ipv4 ? IPV4 : IPV6];
 	const struct demand_config *config = &reading->interface->config;
-	const struct receivers_rules rules = rules_of(config, querier, reading->now_ns);
-	const struct querier_rules asking = querier_rules_of(config);
+	const struct receivers_rules rules =
+		demand_receivers_rules(config, querier, reading->now_ns);
+	const struct querier_rules asking = demand_querier_rules(config);
 	struct group_message records = *message;
 	struct group_record record;
 
@@ -391,7 +341,7 @@ static void on_query(const struct reading *reading, const struct group_message *
 {
 	struct demand_interface *interface = reading->interface;
 	struct querier *querier = &interface->queriers[message->ipv4 ? IPV4 : IPV6];
-	const struct querier_rules rules = querier_rules_of(&interface->config);
+	const struct querier_rules rules = demand_querier_rules(&interface->config);
 	char text[ADDR_TEXT_SIZE];
 	uint64_t ends_ns;
 
@@ -470,7 +420,7 @@ static void ask_everywhere(struct demand *demand)
 
 	for (unsigned int i = 0; i < demand->count * FAMILIES; i++) {
 		struct demand_interface *interface = &demand->list[i / FAMILIES];
-		const struct querier_rules rules = querier_rules_of(&interface->config);
+		const struct querier_rules rules = demand_querier_rules(&interface->config);
 		struct querier *querier = &interface->queriers[i % FAMILIES];
 		bool asking = querier_is_asking(querier, &rules, now_ns);
 
@@ -505,7 +455,7 @@ uint64_t demand_next_ns(const struct demand *demand)
 		next_ns = demand->expired_ns + EXPIRE_NS;
 	for (unsigned int i = 0; i < demand->count * FAMILIES; i++) {
 		const struct demand_interface *interface = &demand->list[i / FAMILIES];
-		const struct querier_rules rules = querier_rules_of(&interface->config);
+		const struct querier_rules rules = demand_querier_rules(&interface->config);
 		uint64_t due_ns = querier_due_ns(&interface->queriers[i % FAMILIES], &rules);
 
 		if (interface->socket && due_ns < next_ns)
@@ -566,7 +516,7 @@ int demand_read_counts(const struct demand *demand, struct demand_counts **list)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < demand->count; i++) {
 		const struct demand_interface *interface = &demand->list[i];
-		const struct querier_rules rules = querier_rules_of(&interface->config);
+		const struct querier_rules rules = demand_querier_rules(&interface->config);
 
 		if (!interface->socket)
 			continue;
@@ -600,7 +550,7 @@ void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *gr
 	const struct receivers_rules rules = {
 		.most_groups = UINT32_MAX,
 		.most_members = UINT32_MAX,
-		.membership_ns = config->querier ? ASSUMED_NS : membership_ns_of(config),
+		.membership_ns = config->querier ? ASSUMED_NS : demand_membership_ns(config),
 	};
 	const struct group_record record = {.kind = RECORD_IS_EXCLUDE, .group = *group};
 	const struct receiver_host host = {.address = {.b = {0}}};
