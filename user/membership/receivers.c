@@ -2,297 +2,17 @@
 #include "membership/receivers.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One host, in all groups. It comes first, for compare_members(). */
-struct reporter {
-	struct receiver_host host;
-	unsigned int nr_members;
-	uint64_t wants; /* groups and sources */
-};
-
-/* One host in one group. The host comes first, for compare_members(). */
-struct member {
-	struct receiver_host host;
-	struct reporter *reporter;
-	struct member *next, *before;
-	struct member *next_naming, *before_naming; /* if it names sources */
-	unsigned int version;
-	uint64_t since_ns, seen_ns;
-	struct host_filter filter;
-	unsigned int counted; /* sources of it in nr_sources */
-	bool excludes;	      /* it is one of the group's nr_excluding */
-};
-
-struct key {
-	struct xmc_addr group;
-	int ifindex;
-};
-
-/* A group on one interface. The key comes first, for compare_groups(). */
-struct group {
-	struct key key;
-	struct group *next, *before;
-	void *tree; /* tsearch(3), of struct member */
-	unsigned int nr_members;
-	/* Members that want all sources but some, and that name sources: a group can have hundreds
-	 * of thousands of members, so that these are not looked for one by one. */
-	unsigned int nr_excluding;
-	struct member *naming;
-	struct member *members;
-	uint64_t due_ns; /* nothing ends before */
-	/* Hosts of these versions of IGMP have reported: others may suppress their reports. */
-	uint64_t v1_until_ns, v2_until_ns;
-	uint64_t leaving_until_ns; /* those that suppress reports have to answer until then */
-};
-
-struct receivers {
-	void *tree;	 /* of struct group */
-	void *reporters; /* of struct reporter */
-	struct group *groups;
-	unsigned int nr_groups, nr_members;
-	uint64_t nr_sources; /* of all members */
-	uint64_t due_ns;
-	uint64_t changes;
-};
-
-_Static_assert(sizeof(struct key) == sizeof(struct xmc_addr) + sizeof(int), "no padding");
-_Static_assert(sizeof(struct receiver_host) == 24, "no padding");
-
-static int compare_groups(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct key));
-}
-
-static int compare_members(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct receiver_host));
-}
+#include "membership/receivers_table.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-/* ---- the lists ---- */
-
-static struct group *find_group(const struct receivers *receivers, int ifindex,
-				const struct xmc_addr *group)
-{
-	const struct key key = {*group, ifindex};
-	struct group **found = tfind(&key, &receivers->tree, compare_groups);
-
-	return found ? *found : NULL;
-}
-
-static struct group *add_group(struct receivers *receivers, int ifindex,
-			       const struct xmc_addr *address)
-{
-	struct group *group = calloc(1, sizeof(*group));
-
-	if (!group)
-		return NULL;
-	group->key = (struct key){*address, ifindex};
-	group->due_ns = UINT64_MAX;
-	if (!tsearch(group, &receivers->tree, compare_groups)) {
-		free(group);
-		return NULL;
-	}
-	group->next = receivers->groups;
-	if (group->next)
-		group->next->before = group;
-	receivers->groups = group;
-	receivers->nr_groups++;
-	return group;
-}
-
-static struct reporter *find_reporter(const struct receivers *receivers,
-				      const struct receiver_host *host)
-{
-	struct reporter **found = tfind(host, &receivers->reporters, compare_members);
-
-	return found ? *found : NULL;
-}
-
-static struct reporter *take_reporter(struct receivers *receivers, const struct receiver_host *host)
-{
-	struct reporter *reporter = find_reporter(receivers, host);
-
-	if (!reporter) {
-		reporter = calloc(1, sizeof(*reporter));
-		if (!reporter)
-			return NULL;
-		reporter->host = *host;
-		if (!tsearch(reporter, &receivers->reporters, compare_members)) {
-			free(reporter);
-			return NULL;
-		}
-	}
-	reporter->nr_members++;
-	return reporter;
-}
-
-static void put_reporter(struct receivers *receivers, struct reporter *reporter)
-{
-	if (--reporter->nr_members)
-		return;
-	tdelete(reporter, &receivers->reporters, compare_members);
-	free(reporter);
-}
-
-static void note_excluding(struct group *group, struct member *member, bool excludes)
-{
-	group->nr_excluding += excludes;
-	group->nr_excluding -= member->excludes;
-	member->excludes = excludes;
-}
-
-static bool is_naming(const struct group *group, const struct member *member)
-{
-	return group->naming == member || member->before_naming;
-}
-
-static void note_naming(struct group *group, struct member *member, bool names)
-{
-	if (names == is_naming(group, member))
-		return;
-	if (names) {
-		member->next_naming = group->naming;
-		if (group->naming)
-			group->naming->before_naming = member;
-		group->naming = member;
-		return;
-	}
-	if (member->next_naming)
-		member->next_naming->before_naming = member->before_naming;
-	if (member->before_naming)
-		member->before_naming->next_naming = member->next_naming;
-	else
-		group->naming = member->next_naming;
-	member->next_naming = member->before_naming = NULL;
-}
-
-static void remove_member(struct receivers *receivers, struct group *group, struct member *member)
-{
-	note_excluding(group, member, false);
-	note_naming(group, member, false);
-	tdelete(member, &group->tree, compare_members);
-	if (member->next)
-		member->next->before = member->before;
-	if (member->before)
-		member->before->next = member->next;
-	else
-		group->members = member->next;
-	host_filter_free(&member->filter);
-	receivers->nr_sources -= member->counted;
-	member->reporter->wants -= 1 + member->counted;
-	put_reporter(receivers, member->reporter);
-	free(member);
-	group->nr_members--;
-	receivers->nr_members--;
-	receivers->changes++;
-}
-
-static void remove_group(struct receivers *receivers, struct group *group)
-{
-	while (group->members)
-		remove_member(receivers, group, group->members);
-	tdelete(group, &receivers->tree, compare_groups);
-	if (group->next)
-		group->next->before = group->before;
-	if (group->before)
-		group->before->next = group->next;
-	else
-		receivers->groups = group->next;
-	free(group);
-	receivers->nr_groups--;
-	receivers->changes++;
-}
-
-static struct member *find_member(const struct group *group, const struct receiver_host *host)
-{
-	struct member **found = tfind(host, &group->tree, compare_members);
-
-	return found ? *found : NULL;
-}
-
-static struct member *add_member(struct receivers *receivers, struct group *group,
-				 const struct receiver_host *host, uint64_t now_ns)
-{
-	struct member *member = calloc(1, sizeof(*member));
-
-	if (!member)
-		return NULL;
-	member->host = *host;
-	member->since_ns = now_ns;
-	member->reporter = take_reporter(receivers, host);
-	if (!member->reporter || !tsearch(member, &group->tree, compare_members)) {
-		if (member->reporter)
-			put_reporter(receivers, member->reporter);
-		free(member);
-		return NULL;
-	}
-	member->reporter->wants++;
-	member->next = group->members;
-	if (member->next)
-		member->next->before = member;
-	group->members = member;
-	group->nr_members++;
-	receivers->nr_members++;
-	receivers->changes++;
-	return member;
-}
-
 /* ---- reports ---- */
-
-/* Remove what has ended of a member, or the member. */
-static void settle_member(struct receivers *receivers, struct group *group, struct member *member,
-			  uint64_t now_ns)
-{
-	bool empty;
-
-	receivers->changes += host_filter_tidy(&member->filter, now_ns, &empty);
-	receivers->nr_sources += member->filter.nr_sources;
-	receivers->nr_sources -= member->counted;
-	member->reporter->wants += member->filter.nr_sources;
-	member->reporter->wants -= member->counted;
-	member->counted = member->filter.nr_sources;
-	note_excluding(group, member, member->filter.exclude_until_ns);
-	note_naming(group, member, member->counted);
-	if (empty)
-		remove_member(receivers, group, member);
-	else
-		group->due_ns = least(group->due_ns, host_filter_due_ns(&member->filter));
-}
-
-/* Remove what has ended in a group, and note when the next will. The group may be freed. */
-static void tidy_group(struct receivers *receivers, struct group *group, uint64_t now_ns)
-{
-	struct member *next;
-
-	group->due_ns = UINT64_MAX;
-	for (struct member *member = group->members; member; member = next) {
-		next = member->next;
-		settle_member(receivers, group, member, now_ns);
-	}
-	if (!group->members)
-		remove_group(receivers, group);
-	else
-		receivers->due_ns = least(receivers->due_ns, group->due_ns);
-}
-
-/* As tidy_group() if only this member has changed: a group may have thousands. */
-static void settle(struct receivers *receivers, struct group *group, struct member *member,
-		   uint64_t now_ns)
-{
-	settle_member(receivers, group, member, now_ns);
-	if (!group->members)
-		remove_group(receivers, group);
-	else
-		receivers->due_ns = least(receivers->due_ns, group->due_ns);
-}
 
 static bool has_left(const struct group_record *record)
 {
@@ -321,7 +41,7 @@ static void shorten_old(struct receivers *receivers, struct group *group, uint64
 		host_filter_shorten(&member->filter, until_ns);
 		group->due_ns = least(group->due_ns, until_ns);
 	}
-	tidy_group(receivers, group, now_ns);
+	table_tidy_group(receivers, group, now_ns);
 }
 
 /* Do others of the group suppress their reports, so that this leave may be one of several hosts? */
@@ -374,7 +94,7 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 	if (starts)
 		shorten_old(receivers, group, until_ns, now_ns);
 	else if (member)
-		settle(receivers, group, member, now_ns);
+		table_settle(receivers, group, member, now_ns);
 	/* Also if it ends at once: any host can say that another one has left, whose answer then
 	 * brings the stream back. */
 	return asks ? RECEIVERS_ASK : RECEIVERS_DONE;
@@ -396,7 +116,7 @@ static bool has_no_room(const struct receivers *receivers, const struct receiver
 static bool is_over_share(const struct receivers *receivers, const struct receivers_rules *rules,
 			  const struct receiver_host *host)
 {
-	const struct reporter *reporter = find_reporter(receivers, host);
+	const struct reporter *reporter = table_reporter(receivers, host);
 	uint64_t most = rules->most_groups, count = receivers->nr_groups;
 
 	return reporter && count < most && reporter->wants >= RECEIVERS_SHARE * (most - count);
@@ -409,7 +129,7 @@ static struct member *take_member(struct receivers *receivers, const struct rece
 				  const struct xmc_addr *address, struct group **group,
 				  uint64_t now_ns)
 {
-	struct member *member = *group ? find_member(*group, host) : NULL;
+	struct member *member = *group ? table_member(*group, host) : NULL;
 
 	if (member)
 		return member;
@@ -417,10 +137,10 @@ static struct member *take_member(struct receivers *receivers, const struct rece
 		   : receivers->nr_groups >= rules->most_groups)
 		return NULL;
 	if (!*group)
-		*group = add_group(receivers, ifindex, address);
-	member = *group ? add_member(receivers, *group, host, now_ns) : NULL;
+		*group = table_add_group(receivers, ifindex, address);
+	member = *group ? table_add_member(receivers, *group, host, now_ns) : NULL;
 	if (*group && !(*group)->members)
-		remove_group(receivers, *group);
+		table_remove_group(receivers, *group);
 	return member;
 }
 
@@ -429,9 +149,9 @@ enum receivers_result receivers_report(struct receivers *receivers,
 				       const struct receiver_host *host, unsigned int version,
 				       const struct group_record *record, uint64_t now_ns)
 {
-	struct group *group = find_group(receivers, ifindex, &record->group);
+	struct group *group = table_group(receivers, ifindex, &record->group);
 	uint64_t until_ns = now_ns + rules->membership_ns;
-	struct member *member = group ? find_member(group, host) : NULL;
+	struct member *member = group ? table_member(group, host) : NULL;
 	bool names_nothing = !record->sources.count && record->kind != RECORD_IS_EXCLUDE &&
 			     record->kind != RECORD_TO_EXCLUDE;
 
@@ -459,14 +179,14 @@ enum receivers_result receivers_report(struct receivers *receivers,
 	else
 		receivers->changes +=
 			host_filter_allow(&member->filter, &record->sources, until_ns, now_ns);
-	settle(receivers, group, member, now_ns);
+	table_settle(receivers, group, member, now_ns);
 	return RECEIVERS_DONE;
 }
 
 void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		     const struct group_sources *sources, uint64_t until_ns, uint64_t now_ns)
 {
-	struct group *group = find_group(receivers, ifindex, address);
+	struct group *group = table_group(receivers, ifindex, address);
 
 	/* Hosts of IGMPv1 do not answer for a group alone. */
 	if (!group || group->v1_until_ns > now_ns)
@@ -497,7 +217,7 @@ void receivers_free(struct receivers *receivers)
 	if (!receivers)
 		return;
 	while (receivers->groups)
-		remove_group(receivers, receivers->groups);
+		table_remove_group(receivers, receivers->groups);
 	free(receivers);
 }
 
@@ -508,7 +228,7 @@ void receivers_forget(struct receivers *receivers, int ifindex)
 	for (struct group *group = receivers->groups; group; group = next) {
 		next = group->next;
 		if (group->key.ifindex == ifindex)
-			remove_group(receivers, group);
+			table_remove_group(receivers, group);
 	}
 }
 
@@ -527,7 +247,7 @@ void receivers_expire(struct receivers *receivers, uint64_t now_ns)
 	for (struct group *group = receivers->groups; group; group = next) {
 		next = group->next;
 		if (group->due_ns <= now_ns)
-			tidy_group(receivers, group, now_ns);
+			table_tidy_group(receivers, group, now_ns);
 		else
 			receivers->due_ns = least(receivers->due_ns, group->due_ns);
 	}
@@ -541,7 +261,7 @@ uint64_t receivers_changes(const struct receivers *receivers)
 bool receivers_want(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		    const struct xmc_addr *source, uint64_t now_ns)
 {
-	const struct group *group = find_group(receivers, ifindex, address);
+	const struct group *group = table_group(receivers, ifindex, address);
 
 	/* Who wants nothing is no member. */
 	if (!group || !source)
@@ -558,14 +278,14 @@ static bool wants_few(const struct reporter *reporter, uint64_t most)
 {
 	static const struct receiver_host nobody;
 
-	return reporter->wants < most || !compare_members(&reporter->host, &nobody);
+	return reporter->wants < most || !memcmp(&reporter->host, &nobody, sizeof(nobody));
 }
 
 bool receivers_want_of_few(const struct receivers *receivers, int ifindex,
 			   const struct xmc_addr *address, const struct xmc_addr *source,
 			   uint64_t most, uint64_t now_ns)
 {
-	const struct group *group = find_group(receivers, ifindex, address);
+	const struct group *group = table_group(receivers, ifindex, address);
 
 	/* The others in front of it are few, because each has a large part of everything. */
 	for (const struct member *member = group ? group->members : NULL; member;
@@ -580,7 +300,7 @@ bool receivers_want_of_few(const struct receivers *receivers, int ifindex,
 bool receivers_want_others(const struct receivers *receivers, int ifindex,
 			   const struct xmc_addr *address)
 {
-	const struct group *group = find_group(receivers, ifindex, address);
+	const struct group *group = table_group(receivers, ifindex, address);
 
 	return group && group->nr_excluding;
 }
@@ -594,7 +314,7 @@ static bool is_named(const struct host_source *source, bool excludes, uint64_t n
 bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		    const struct xmc_addr *named, uint64_t now_ns)
 {
-	const struct group *group = find_group(receivers, ifindex, address);
+	const struct group *group = table_group(receivers, ifindex, address);
 
 	for (const struct member *member = group ? group->naming : NULL; member;
 	     member = member->next_naming) {
@@ -627,7 +347,7 @@ void receivers_add_sources(const struct receivers *receivers, int ifindex,
 			   const struct xmc_addr *address, uint64_t now_ns,
 			   struct receivers_sources *sources)
 {
-	const struct group *group = find_group(receivers, ifindex, address);
+	const struct group *group = table_group(receivers, ifindex, address);
 
 	sources->others |= group && group->nr_excluding;
 	for (const struct member *member = group ? group->naming : NULL; member && !sources->more;

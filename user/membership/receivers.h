@@ -22,15 +22,9 @@
 #include "base/clock.h"
 #include "membership/group_message.h"
 #include "membership/host_filter.h"
+#include "membership/receiver_host.h"
 
 struct receivers;
-
-/* What identifies a host: proxies without an address differ by their MAC address. No padding. */
-struct receiver_host {
-	struct xmc_addr address;
-	uint8_t mac[6];
-	uint8_t zero[2];
-};
 
 #define RECEIVERS_PER_MEMBER 4
 
