@@ -153,7 +153,8 @@ static void log_shards(struct agent *agent)
 		status_moved(&agent->status, i, shard.owner, protocol_why(agent->protocol, i));
 		if (ours)
 			log_info("shard-held", LOG_NAME("lease", shard.lease->name),
-				 LOG_UINT("shard", shard.number));
+				 LOG_UINT("shard", shard.number),
+				 LOG_UINT("moment", protocol_moment(agent->protocol, i)));
 		else
 			log_info("shard-left", LOG_NAME("lease", shard.lease->name),
 				 LOG_UINT("shard", shard.number), LOG_NAME("owner", shard.owner));

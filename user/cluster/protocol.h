@@ -321,6 +321,9 @@ const char *protocol_ruler(const struct protocol *protocol, unsigned int index);
 /* Why the shard has come to us, or left us, in a few words; constant text. */
 const char *protocol_why(const struct protocol *protocol, unsigned int index);
 
+/* When a shard begins that was passed to us at a moment that both hosts know; 0: it was not. */
+uint64_t protocol_moment(const struct protocol *protocol, unsigned int index);
+
 bool protocol_is_ours(const struct protocol *protocol, unsigned int shard);
 
 /* Only the lease and number, which cost nothing. */

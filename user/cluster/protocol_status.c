@@ -73,6 +73,11 @@ const char *protocol_why(const struct protocol *protocol, unsigned int index)
 	return shard->why ? shard->why : "passed on by its holder";
 }
 
+uint64_t protocol_moment(const struct protocol *protocol, unsigned int index)
+{
+	return protocol->view.shards[index].exact;
+}
+
 bool protocol_is_set(const struct protocol *protocol, unsigned int shard)
 {
 	return protocol->view.shards[shard].sent_until;
