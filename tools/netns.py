@@ -12,6 +12,7 @@ import fcntl
 import glob
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -79,7 +80,7 @@ class Process:
     def __init__(self, command, name=None, fds=()):
         """`fds`: descriptors that it inherits, under the same numbers."""
         self.name = name or os.path.basename(command[0])
-        self.lines = []  # stderr, without newlines
+        self._lines, self._rest = [], b""
         self.output = ""  # stdout, complete after wait()
         self._changed = threading.Condition()
         # The kernel kills it when this program dies, even by SIGKILL. setpriv and nsenter replace
@@ -88,6 +89,7 @@ class Process:
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True, errors="replace",
                                        pass_fds=fds)
+        os.set_blocking(self._popen.stderr.fileno(), False)
         self._readers = [threading.Thread(target=self._read_errors, daemon=True),
                          threading.Thread(target=self._read_output, daemon=True)]
         for reader in self._readers:
@@ -104,11 +106,36 @@ class Process:
         """None while it runs; then its exit code, or the negative number of the signal that killed it."""
         return self._popen.poll()
 
+    @property
+    def lines(self):
+        """Its stderr, without newlines: all that it has written so far, also if the thread that collects it has
+        not run since."""
+        self._take_lines()
+        return self._lines
+
+    def _take_lines(self):
+        """Take what stderr has. False: it has ended."""
+        with self._changed:
+            before = len(self._lines)
+            try:
+                while data := os.read(self._popen.stderr.fileno(), 1 << 16):
+                    *lines, self._rest = (self._rest + data).split(b"\n")
+                    self._lines += (STAMP.sub("", line.decode(errors="replace")) for line in lines)
+                if self._rest:
+                    self._lines.append(STAMP.sub("", self._rest.decode(errors="replace")))
+                    self._rest = b""
+                return False
+            except BlockingIOError:
+                return True
+            finally:
+                if len(self._lines) > before:
+                    self._changed.notify_all()
+
     def _read_errors(self):
-        for line in self._popen.stderr:
-            with self._changed:
-                self.lines.append(STAMP.sub("", line.rstrip("\n")))
-                self._changed.notify_all()
+        waiting = select.poll()
+        waiting.register(self._popen.stderr, select.POLLIN)
+        while self._take_lines():
+            waiting.poll()
         with self._changed:
             self._changed.notify_all()
 
