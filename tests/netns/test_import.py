@@ -103,6 +103,7 @@ def socat():
                "UDP4-DATAGRAM:239.2.2.2:6000,ip-multicast-if=10.2.0.1,ip-multicast-ttl=3")
     peer = start(star.relay, *command)
     wait_until(lambda: groups(star.relay, "in0") == {"239.1.1.1"}, "socat has joined")
+    wait_until(lambda: f":{5000:04X} " in star.relay.read("/proc/net/udp"), "socat has its port")
     sent = pass_one(star, None, to=("239.2.2.2", 6000))
     peer.kill()
     equal(sent, ("10.2.0.1", False, 3), "source, port kept, TTL")

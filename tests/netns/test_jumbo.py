@@ -8,8 +8,8 @@ import re
 
 from bpffs import bpffs
 from follow import RULE, reopens, wait_active
-from harness import (Daemon, Star, check, check_books, equal, interface_of, main, receive, receiver, rule_of, sender,
-                     test, wait_until)
+from harness import (Daemon, Star, check, check_books, equal, in_order as deliver_in_order, interface_of, main,
+                     receive, receiver, rule_of, sender, test, wait_until)
 
 FRAME = 4096 - 256 - 42  # payload that one frame holds
 BUFFER = 4096 - 256 - 320 - 42  # payload that a veth hands to XDP in one buffer
@@ -31,6 +31,7 @@ def send_exactly(star, daemon, sizes, outputs, *, in_order=True, mode="native"):
     """Datagrams of these sizes arrive byte-exact and in order at each output, or, if they are too large, in the
     relay's own stack. Returns the counters."""
     largest = LARGEST[mode]
+    deliver_in_order(star.relay, "in0")
     local = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
     source = sender(star.source, "10.1.0.1")
     before = daemon.stats()

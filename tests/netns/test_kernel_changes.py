@@ -13,7 +13,7 @@ import time
 
 from bpffs import bpffs
 from control import Client
-from harness import (Daemon, Sink, check, check_clean, checksum, diagnose, equal, generate,
+from harness import (Daemon, Sink, backlog_empty, check, check_clean, checksum, diagnose, equal, generate,
                      interface_of, lossless, main, netns, packet_socket, program, receive, receiver,
                      rule_of, run, sender, silent, start, test, veth, wait_until)
 from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_rule
@@ -252,6 +252,12 @@ def advertisement(number):
     return frame(ip(host, "ff02::1", 58, body, ttl=255), mac_of_group("ff02::1"), mac.hex(":"))
 
 
+def ran(daemon):
+    """Seconds for which the main thread of the daemon has had a CPU."""
+    with open(f"/proc/{daemon.process.pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
 @test
 def neighbour_flood():
     """A host that changes its MAC address thousands of times a second does not keep the control socket
@@ -265,10 +271,10 @@ def neighbour_flood():
     for number in range(3000):
         wire.send(advertisement(2 << 40 | number))
         if number % 300 == 299:
-            start_time = time.monotonic()
+            before = ran(daemon)
             control.call("ping")
-            longest = max(longest, time.monotonic() - start_time)
-    diagnose(f"the longest ping took {longest * 1000:.0f} ms")
+            longest = max(longest, ran(daemon) - before)
+    diagnose(f"until the answer to a ping the daemon worked for {longest * 1000:.0f} ms at most")
     check(longest < 2, f"a ping took {longest:.1f} s")
     capture, source = Capture(star.receiver, "r0"), packet_socket(star.source, "s0")
     group, mac = "ff3e::190", star.receiver.mac("r0")
@@ -467,6 +473,10 @@ def killed():
         stream.stop(signal.SIGINT)
         wait_until(lambda: not any(exists(*item) for item in held), "all BPF objects are gone")
         check("xdp" not in star.relay.ip("link show"), "an XDP program is left")
+        # Those of the stream may have filled the socket.
+        wait_until(backlog_empty, "the rest of the stream has arrived")
+        while not silent(stack):
+            receive(stack)
         source.sendto(b"for the stack", ("239.1.1.1", 5000))
         while receive(stack)[0] != b"for the stack":
             pass
@@ -505,6 +515,8 @@ def not_by_the_stack_too():
     bench.finish()
     check(silent(own) and silent(routed), "the stack has relayed a packet as well")
     Client(bench.daemon.socket).call("rule.del", names=["k", "host"])
+    # What arrives while the program is detached is lost.
+    wait_until(lambda: "xdp" not in star.relay.ip("link show in0"), "in0 is detached")
     source.sendto(b"stack", ("239.1.1.1", 5000))
     source.sendto(b"stack", ("10.2.0.2", 5001))
     equal((receive(own)[0], receive(routed)[0]), (b"stack", b"stack"), "payloads without rules")

@@ -305,6 +305,7 @@ def veth_peer_down():
     star.source.ip("link set s0 down")
     daemon.ctl("ping")
     star.source.ip("link set s0 up")
+    wait_until(lambda: star.source.running("s0"), "s0 transmits")
     relays(star)
     daemon.settle(steered=1)
 

@@ -8,7 +8,7 @@ import re
 import time
 
 from follow import RULE, reopens, wait_active
-from harness import Daemon, Star, check, equal, interface_of, main, receiver, sender, test, wait_until, receive
+from harness import Daemon, Star, backlog_empty, check, equal, interface_of, main, receiver, sender, test, wait_until, receive
 from stolen import ForeignSocket
 
 
@@ -81,6 +81,7 @@ def another_mode():
     wait_active(daemon)
     stream.send_until(lambda: "packets-missing-ended" in daemon.process.log(), "the fall-back has proved itself")
     equal(stream.events(), ["skb"], "reports")
+    wait_until(backlog_empty, "all that was sent has arrived")
     wait_until(lambda: stream.vanished() == stream.missing(), "every packet that has vanished is counted")
     check(stream.missing() >= 30, f"{stream.missing()} are missing")
     hint = interface_of(daemon.stats(), "in0")["hint"]
