@@ -74,7 +74,7 @@ class Merge:
 @test
 def rtp_once():
     """Two sides with losses: every packet leaves once, in order"""
-    merge = Merge("rtp")
+    merge = Merge("rtp skew 500ms")
     packets = [rtp(65530 + i, b"%d" % i) for i in range(20)]
     merge.send(0, *(p for i, p in enumerate(packets) if i % 5 != 2))
     merge.send(1, *(p for i, p in enumerate(packets) if i % 5 != 3))
@@ -244,10 +244,17 @@ def rules_change():
     # The merging goes on, and the rule's counters begin again.
     wait_until(lambda: [(side["received_packets"], side["used_packets"], side["duplicate_packets"])
                         for side in merge.rule()["sides"]] == [(0, 0, 0), (2, 1, 1)], "what was counted since then")
-    merge.send(0, rtp(4))
-    wait_until(lambda: merge.rule()["held_packets"] == 1, "one is held")
+    numbers = []
+
+    def held():
+        """Each number leaves a gap before it, so that it is held until that is given up."""
+        numbers.append(4 + 2 * len(numbers))
+        merge.send(0, rtp(numbers[-1]))
+        return merge.rule()["held_packets"]
+
+    wait_until(held, "one is held")
     merge.daemon.ctl("rule", "delete", "cam1")
-    merge.expect(rtp(4))
+    merge.expect(*map(rtp, numbers))
     assert silent(merge.sock), "a datagram that was not expected"
     merge.daemon.stop()
 

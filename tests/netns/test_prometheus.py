@@ -117,11 +117,18 @@ def prometheus():
         server.wait_for("rate(xmcast_output_send_errors_total[10s]) > 0")
         _run_dashboard(server, samples(metrics(star.relay)))
     kept.close()
-    target = server.get("targets")["activeTargets"][0]
-    equal((target["health"], target["lastError"]), ("up", ""), "target")
-    alerts = [rule for group in server.get("rules")["groups"] for rule in group["rules"]]
-    check(len(alerts) >= 9, f"{len(alerts)} alerts")
-    for alert in alerts:
+
+    def target():
+        return server.get("targets")["activeTargets"][0]
+
+    def alerts():
+        return [rule for group in server.get("rules")["groups"] for rule in group["rules"]]
+
+    # A scrape that takes longer than the interval of a second fails.
+    wait_until(lambda: (target()["health"], target()["lastError"]) == ("up", ""), "the target is up")
+    check(len(alerts()) >= 9, f"{len(alerts())} alerts")
+    wait_until(lambda: all(alert["health"] != "unknown" for alert in alerts()), "all alerts are evaluated")
+    for alert in alerts():
         equal((alert["health"], alert.get("lastError", "")), ("ok", ""), alert["name"])
     daemon.kill()
     server.wait_for('up{job="xmcast"} == 0')

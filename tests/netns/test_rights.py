@@ -271,6 +271,7 @@ def starts_nothing():
     equal(children(daemon.process.pid), [], "children")
     star.relay.ip("link set in0 up")
     daemon.process.wait_line(r"^info\s+active ")
+    wait_until(lambda: star.source.running("s0"), "s0 transmits")
     relays(star)
     daemon.settle(steered=2)
 

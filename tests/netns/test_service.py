@@ -267,7 +267,7 @@ def unwell():
     daemon = Daemon(star.relay, config=config_with(0),
                     prefix=manager.environment("WATCHDOG_USEC=200000"))
     control = Client(daemon.socket)
-    equal(control.call("ping"), {"alive": True, "workers": 1}, "ping")
+    wait_until(lambda: control.call("ping") == {"alive": True, "workers": 1}, "ping")
     tid = thread_of(daemon, "in0/in0")
     seize(tid)
     wait_until(lambda: not control.call("ping")["alive"], "ping reports it")
