@@ -114,6 +114,7 @@ def entries():
     equal((entry["XMCAST_INTERFACE"], "XMCAST_IFACE" in entry), ("in0", False), "fields")
     daemon.process.send_signal(15)
     equal(journal.wait("frame-audit")["XMCAST_LEAKED"], "0", "frames; a packet thread writes this")
+    equal(daemon.process.wait(), 0, "exit code")
     equal(journal.lines(), "", "stderr")
     star.relay.run("ip", "link", "set", "in0", "up")
     Daemon(star.relay, RULE, arguments=("--log-json",), prefix=journal.prefix(), ready=False)

@@ -5,7 +5,7 @@
 import itertools
 
 from control import Client
-from harness import Daemon, Namespace, Star, check, equal, main, rule_of, test
+from harness import Daemon, Namespace, Star, check, equal, main, rule_of, test, wait_until
 from ipv4 import groups, sources
 
 
@@ -89,7 +89,7 @@ def interface_away():
     elsewhere.ip(f"link set in0 netns {star.relay.name}")
     star.relay.ip("link set in0 up")
     control.call("rule.add", rules=[text])
-    equal(rule_of(daemon.stats(), "cam")["state"], "active", "state")
+    wait_until(lambda: rule_of(daemon.stats(), "cam")["state"] == "active", "it is active")
     equal(sources(star.relay, "in0"), {("239.1.1.1", "10.1.0.1", 1, 0)}, "sources on in0")
     daemon.ready = ""
 

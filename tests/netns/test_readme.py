@@ -138,9 +138,13 @@ def every_command():
 def watch(machine, command):
     """`monitor` prints events until it is interrupted."""
     process = start(machine.relay, "env", f"XMCAST_SOCKET={machine.socket}", *machine.words(command))
-    for verb in ("disable", "enable") * 2:
-        machine.run(f"xmcastctl rule {verb} cam1")
-    wait_until(lambda: process.output, "an event is printed", PATIENCE)
+
+    def printed():
+        for verb in ("disable", "enable"):
+            machine.run(f"xmcastctl rule {verb} cam1")
+        return process.output
+
+    wait_until(printed, "an event is printed", PATIENCE)
     process.stop()
 
 
