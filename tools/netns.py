@@ -290,15 +290,15 @@ class Namespace:
 
 
 def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1500, queues=1):
-    """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends are
-    up when it returns, and the near end transmits. Multicast is routed out of the near end."""
+    """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends
+    transmit when it returns. Multicast is routed out of the near end."""
     many = f"numtxqueues {queues} numrxqueues {queues}"
     add = (f"link add {near_name} mtu {mtu} {many} type veth "
            f"peer name {far_name} netns {far.name} mtu {mtu} {many}",)
     for namespace, name, addr in ((near, near_name, near_addr), (far, far_name, far_addr)):
         namespace.ip(*add, *((f"address add {addr} dev {name}",) if addr else ()), f"link set {name} up")
         add = ()
-    wait_until(lambda: near.running(near_name), f"{near_name} transmits")
+    wait_until(lambda: near.running(near_name) and far.running(far_name), f"{near_name} and {far_name} transmit")
 
 
 def in_order(namespace, device):
