@@ -167,9 +167,10 @@ def change_beside_traffic():
     changes = threading.Thread(target=change)
     changes.start()
     try:
-        relay_stream(daemon, star.source,
-                     lambda: [Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")],
-                     "--source", "10.1.2.3", "--rate", "10000", "--count", "30000")
+        while turns <= 2 and changes.is_alive():
+            relay_stream(daemon, star.source,
+                         lambda: [Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")],
+                         "--source", "10.1.2.3", "--rate", "10000", "--count", "30000")
     finally:
         over.set()
         changes.join()
