@@ -8,7 +8,8 @@ import re
 import time
 
 from follow import RULE, reopens, wait_active
-from harness import Daemon, Star, backlog_empty, check, equal, interface_of, main, receiver, sender, test, wait_until, receive
+from harness import (Daemon, Star, backlog_empty, check, equal, interface_of, main, receive, receiver, sender, test,
+                     wait_until)
 from stolen import ForeignSocket
 
 

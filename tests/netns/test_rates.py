@@ -181,13 +181,15 @@ def dropping_ends_with_the_rule():
                    "burst", "16kb", "limit", "64mb")
     daemon = Daemon(star.relay, RULE)
     stream = start(star.source, program("xmcast-gen"), "s0", "--rate", "10000", "--duration", "60")
+
+    def ended():
+        return count_lines(daemon, " dropping-ended rule=cam1")
+
     for words in (["replace", *RULE.split(), "ttl", "9"], ["disable", "cam1"]):
-        wait_until(lambda: count_lines(daemon, " dropping rule=cam1") > count_lines(daemon, " dropping-ended rule=cam1"),
-                   "drops")
-        ended = count_lines(daemon, " dropping-ended rule=cam1")
+        wait_until(lambda: count_lines(daemon, " dropping rule=cam1") > ended(), "drops")
+        before = ended()
         daemon.ctl("rule", *words)
-        wait_until(lambda seen=ended: count_lines(daemon, " dropping-ended rule=cam1") > seen,
-                   f"the end at {words[0]}")
+        wait_until(lambda seen=before: ended() > seen, f"the end at {words[0]}")
     stream.stop()
     daemon.stop()
 
