@@ -3,7 +3,8 @@
 """An input interface that is a port of a bridge: it relays, and a hint names the bridge and both consequences."""
 
 from follow import reopens, wait_active
-from harness import (Daemon, Star, check, equal, interface_of, main, receive, receiver, sender, test, wait_until)
+from harness import (Daemon, Star, check, equal, in_order, interface_of, main, receive, receiver, sender, test,
+                     wait_until)
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 HINT = ("in0 is a port of the bridge br0: it answers no membership queries, so that a snooping switch ends the "
@@ -17,6 +18,9 @@ def bridge(star):
     star.relay.ip("link set in0 master br0")
     star.relay.ip("link set br0 up")
     star.relay.ip("addr add 10.1.0.2/24 dev br0")
+    in_order(star.relay, "in0")  # without a program it delivers by the queue of a CPU
+    wait_until(lambda: "state forwarding" in star.relay.run("bridge", "link", "show", "dev", "in0").stdout,
+               "it forwards")
 
 
 def relays(star, daemon):
