@@ -9,7 +9,7 @@ import os
 import re
 import socket
 
-from harness import Daemon, check, equal, main, packet_socket, rule_of, test, wait_until
+from harness import PATIENCE, Daemon, check, equal, main, packet_socket, rule_of, test, wait_until
 from kernel_rules import V4, V6, bracketed, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, is_ipv6, mac_of_group, udp
 
@@ -98,7 +98,7 @@ class Bench:
 
     def finish(self, received, **drops):
         """The books close with this, no other frame has left, and returns the counters."""
-        stats = self.daemon.settle(steered=received if self.path == "user" else None)
+        stats = self.daemon.settle(steered=received)
         equal([copy.data.hex() for copy in self.capture.rest()], [], "unexpected frames")
         found = {}
         for rule in stats["rules"]:
@@ -273,7 +273,7 @@ def application(namespace, address_, port, reuse):
     with namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
         sock.bind((address_, port))
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         yield sock
 
 
@@ -436,7 +436,7 @@ def broadcast_without_carrier(family, path):
 
     wait_until(reason, "the output has a reason")
     bench.send(b"lost")
-    stats = bench.daemon.settle(steered=1 if path == "user" else None)
+    stats = bench.daemon.settle(steered=1)
     equal(rule_of(stats, "k")["outputs"][0]["drops"]["no_carrier"], 1, "no_carrier")
     bench.star.receiver.ip("link set r0 up")
     wait_until(lambda: not reason(), "the output works again")

@@ -4,7 +4,7 @@
 
 import json
 
-from harness import (Daemon, Namespace, Sink, check, check_clean, equal, generate, lossless, main,
+from harness import (Daemon, Namespace, Sink, check, check_clean, equal, generate, in_order, lossless, main,
                      test, veth)
 
 HOPS = 3
@@ -20,6 +20,7 @@ class Chain:
         nodes = [self.source, *self.relays, self.sink]
         for i, (near, far) in enumerate(zip(nodes, nodes[1:])):
             veth(near, "east", far, "west", near_addr=f"10.3.{i}.1/24", far_addr=f"10.3.{i}.2/24")
+        in_order(self.sink, "west")
         for relay in self.relays:
             # With a queue before it, a veth whose ring is full holds packets back instead of
             # dropping them (Linux 6.16); before that the drop is at least counted.

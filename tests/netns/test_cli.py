@@ -9,8 +9,8 @@ import signal
 import socket
 
 from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_PERMISSION, EXIT_UNREACHABLE, EXIT_USAGE, Daemon,
-                     Namespace, Sink, Star, check, check_clean, equal, generate, main, program, run,
-                     start, test, wait_until, work_directory, write_file)
+                     Namespace, Sink, Star, check, check_clean, equal, generate, main, program, receive,
+                     receiver, run, sender, start, test, wait_until, work_directory, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 
@@ -381,6 +381,10 @@ def sink_counts_what_waits():
     sink = Sink(star.relay, "in0", "--verify", "--group", "239.1.1.1", "--port", "5000")
     sink.process.send_signal(signal.SIGSTOP)
     sent = generate(star.source, "s0", "--rate", "20000", "--count", "2000")
+    # What comes last by the same link shows that all the others wait in the sink's sockets.
+    last = receiver(star.relay, 5001, "239.1.1.2", "10.1.0.2")
+    sender(star.source, "10.1.0.1").sendto(b"last", ("239.1.1.2", 5001))
+    equal(receive(last)[0], b"last", "payload")
     sink.process.send_signal(signal.SIGTERM)
     sink.process.send_signal(signal.SIGCONT)
     check_clean(sink.report(), sent)

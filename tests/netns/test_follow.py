@@ -16,7 +16,7 @@ import time
 from control import Client
 from follow import (RULE, reopens, detach_link, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending, xdp_links)
-from harness import (BUILD, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
+from harness import (ATTEMPTS, BUILD, CommandFailed, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
                      main, need, program, queue_drops, receive, receiver, rule_of, sender, start, test,
                      wait_until)
 from ipv4 import groups
@@ -415,18 +415,23 @@ def many_at_once():
         f"  - r{i} in 239.1.1.1:5000@in{i} out 239.2.2.2:6000@x{i}\n" for i in range(count))))
     equal(active(), count, "active rules")
     control = Client(daemon.socket)
-    relay.ip(*[f"link del in{i}" for i in range(count)])
-    wait_until(lambda: active() == 0, "all are pending")
-    daemon.process.send_signal(signal.SIGSTOP)
-    plug()
-    daemon.process.send_signal(signal.SIGCONT)
-    seen, since = set(), time.monotonic()
-    # An existing connection, so that an answer takes no longer than the daemon needs.
-    wait_until(lambda: seen.add(active_now()) or count in seen, "all are active", pause=0.005)
-    lasted = time.monotonic() - since
-    diagnose(f"{count} interfaces in {1000 * lasted:.0f} ms, seen on the way: {sorted(seen)}")
-    # At least three different answers, unless all interfaces were ready too soon to matter.
-    check(len(seen) > 2 or lasted < 0.2, "no answer before all were active")
+    for _ in range(ATTEMPTS):
+        relay.ip(*[f"link del in{i}" for i in range(count)])
+        wait_until(lambda: active() == 0, "all are pending")
+        daemon.process.send_signal(signal.SIGSTOP)
+        plug()
+        daemon.process.send_signal(signal.SIGCONT)
+        seen, since = set(), time.monotonic()
+        # An existing connection, so that an answer takes no longer than the daemon needs.
+        # pylint: disable=cell-var-from-loop
+        wait_until(lambda: seen.add(active_now()) or count in seen, "all are active", pause=0.005)
+        lasted = time.monotonic() - since
+        diagnose(f"{count} interfaces in {1000 * lasted:.0f} ms, seen on the way: {sorted(seen)}")
+        # At least three different answers, unless all interfaces were ready too soon to matter. An attempt during
+        # which this program got no CPU, and so did not ask, proves nothing.
+        if len(seen) > 2 or lasted < 0.2:
+            return
+    check(False, f"no answer before all were active, {ATTEMPTS} times")
 
 
 # ---- at random -------------------------------------------------------------------------------
@@ -491,8 +496,8 @@ class Flapper:
     def _program(self, relay, device):
         try:
             detach_link(self.star, device)
-        except AssertionError:
-            pass  # there is none at this moment
+        except (AssertionError, CommandFailed):
+            pass  # there is none at this moment, or no longer
 
     @staticmethod
     def _route(relay, device):

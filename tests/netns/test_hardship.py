@@ -44,7 +44,7 @@ def nobody_reads_the_log():
                 capture_output=True).returncode == 0, "an answer")
             fill(writer)
             sink = Sink(star.receiver, "r0", "--port", "6000")
-            sent = generate(star.source, "s0", "--rate", "10000", "--count", "20000")
+            sent = generate(star.source, "s0", "--rate", "5000", "--count", "15000")  # fit the frames
             out = wait_until(lambda: sent_on_first(path, sent["sent_packets"]), "all sent")
             check_clean(sink.stop(), sent, out["send_errors"])
             daemon.terminate()
@@ -80,6 +80,7 @@ def state_follows_the_interface():
     equal(rule_of(daemon.stats(), "b")["state"], "active", "state of the other rule")
     star.relay.ip("link set in0 up")
     wait_until(lambda: states() == ("active", "active"), "in0 is back")
+    wait_until(lambda: star.source.running("s0"), "the source's link transmits again")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sender(star.source, "10.1.0.1").sendto(b"back", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"back", "payload")
