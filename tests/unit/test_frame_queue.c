@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "dataplane/frame_queue.h"
 
 /* Sanitizers make each step many times slower. */
@@ -22,8 +23,10 @@
 #define SLOWER 1
 #endif
 
+/* Fewer on a busy host, where each turn of a thread can take a time slice: see MOST_S. */
 #define STRESS_ENTRIES	 (10000000 / SLOWER)
 #define HANDSHAKE_ROUNDS (300000 / SLOWER)
+#define MOST_S		 30
 
 /* A queue whose indices start at `start`. */
 static void open_queue(struct frame_queue *queue, uint32_t entries, uint32_t start)
@@ -193,22 +196,27 @@ static void test_sleep_and_wake(void **state)
 /* ---- two threads -------------------------------------------------------------------------------
  */
 
+static _Atomic uint32_t stress_entries = STRESS_ENTRIES;
+
 static void *produce(void *arg)
 {
+	uint64_t until_ns = clock_ns() + MOST_S * NS_PER_SECOND;
 	struct frame_queue *queue = arg;
 	uint32_t random = 1;
 	uint32_t n = 0;
 
-	while (n < STRESS_ENTRIES) {
+	while (n < atomic_load(&stress_entries)) {
 		uint32_t batch = 1 + next_random(&random) % 100;
 		bool full = false;
 
-		for (; batch && !full && n < STRESS_ENTRIES; batch--) {
+		for (; batch && !full && n < atomic_load(&stress_entries); batch--) {
 			struct frame_entry entry = make(n);
 
 			full = !frame_queue_push(queue, &entry);
 			n += !full;
 		}
+		if (clock_ns() >= until_ns)
+			atomic_store(&stress_entries, n);
 		frame_queue_publish(queue);
 		if (full)
 			sched_yield();
@@ -224,9 +232,9 @@ static void test_stress(void **state)
 	pthread_t thread;
 
 	watchdog_start(__func__);
-	open_queue(&queue, 256, UINT32_MAX - STRESS_ENTRIES / 2);
+	open_queue(&queue, 256, UINT32_MAX - 100000);
 	assert_int_equal(pthread_create(&thread, NULL, produce, &queue), 0);
-	for (uint32_t n = 0; n < STRESS_ENTRIES;) {
+	for (uint32_t n = 0; n < atomic_load(&stress_entries);) {
 		uint32_t length = frame_queue_length(&queue);
 
 		if (length > 256)
@@ -249,6 +257,7 @@ struct handshake {
 	struct frame_queue queue;
 	int fd;
 	_Atomic uint32_t taken;
+	_Atomic uint32_t rounds;
 	uint64_t announced; /* times that the consumer said that it would sleep */
 };
 
@@ -270,14 +279,14 @@ static void *sleepy_consumer(void *arg)
 	uint32_t random = 2;
 	uint64_t count;
 
-	for (uint32_t n = 0; n < HANDSHAKE_ROUNDS;) {
+	for (uint32_t n = 0; n < atomic_load(&handshake->rounds);) {
 		while (frame_queue_take(queue, &entry)) {
 			if (!is(&entry, n))
 				abort();
 			atomic_store(&handshake->taken, ++n);
 		}
 		dawdle(&random);
-		if (n == HANDSHAKE_ROUNDS)
+		if (n == atomic_load(&handshake->rounds))
 			continue;
 		/* The producer may see an announcement that the consumer then withdraws. */
 		handshake->announced++;
@@ -295,6 +304,7 @@ static void *sleepy_consumer(void *arg)
  * up for a lost one. */
 static void test_no_wakeup_is_lost(void **state)
 {
+	uint64_t until_ns = clock_ns() + MOST_S * NS_PER_SECOND;
 	struct handshake *handshake;
 	const uint64_t one = 1;
 	uint64_t wakes = 0;
@@ -308,9 +318,12 @@ static void test_no_wakeup_is_lost(void **state)
 	open_queue(&handshake->queue, 4, UINT32_MAX - 100);
 	handshake->fd = eventfd(0, 0);
 	assert_true(handshake->fd >= 0);
+	atomic_store(&handshake->rounds, HANDSHAKE_ROUNDS);
 	assert_int_equal(pthread_create(&thread, NULL, sleepy_consumer, handshake), 0);
-	for (uint32_t n = 0; n < HANDSHAKE_ROUNDS; n++) {
+	for (uint32_t n = 0; n < atomic_load(&handshake->rounds); n++) {
 		dawdle(&random);
+		if (clock_ns() >= until_ns)
+			atomic_store(&handshake->rounds, n + 1);
 		push(&handshake->queue, n);
 		frame_queue_publish(&handshake->queue);
 		if (frame_queue_must_wake(&handshake->queue)) {
