@@ -295,10 +295,11 @@ def unwell():
 def stopped_as_a_whole():
     """SIGSTOP for longer than the limit, then SIGCONT: it continues, repeatedly"""
     star = Star()
-    daemon = Daemon(star.relay, config=config_with(1))
+    # A thread that gets no CPU for longer than this is stuck, whatever the reason.
+    daemon = Daemon(star.relay, config=config_with(4))
     for number in range(1, 4):
         daemon.process.send_signal(signal.SIGSTOP)
-        time.sleep(4 if number == 3 else 1.5)  # the test is about time that passes
+        time.sleep(9 if number == 3 else 5)  # the test is about time that passes
         daemon.process.send_signal(signal.SIGCONT)
         relays(star, b"%d" % number)
         equal(daemon.ctl("ping").returncode, 0, "ping")
