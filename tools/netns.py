@@ -30,8 +30,9 @@ os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin
 NETNS_DIRECTORY = "/run/netns"
 PREFIX = f"xmc-{os.getpid()}-"
 
-# The default deadline of every wait, in seconds. Long enough for sanitizers on a busy machine.
-PATIENCE = 30
+# The default deadline of every wait, in seconds. Long enough for sanitizers on a busy machine; an emulated one
+# needs more.
+PATIENCE = int(os.environ.get("XMCAST_PATIENCE", "30"))
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000

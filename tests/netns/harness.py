@@ -7,7 +7,8 @@ or under prove. After each test everything that it has started is stopped, and t
 checked: exit code 0, no leaked frame, no sanitizer report. So every test also tests the shutdown.
 
 Environment: XMCAST_BUILD, the build directory (default "build"); XMCAST_REQUIRE=1: a skip is a failure,
-unless tests/expected-skips (or the file that XMCAST_EXPECTED_SKIPS names) lists it.
+unless tests/expected-skips (or the file that XMCAST_EXPECTED_SKIPS names) lists it. XMCAST_PATIENCE: the
+default deadline of waits in seconds (30).
 
 Tests do not sleep: they wait for a line, a counter or a packet, with a deadline.
 """
