@@ -207,6 +207,10 @@ def vlan_device_changes():
 
     def relays(name, what):
         nonlocal received
+        namespace, device = star.sources[int(name[-1])], f"s0.{name.split('.')[1]}"
+        wait_until(lambda: namespace.running(device), f"{device} transmits")
+        # A device that has just been made is joined by who has seen it.
+        wait_until(lambda: groups(star.relay, "tv") == {GROUP}, f"joined: {what}")
         wait_states(daemon, what)
         for other, source in sources.items():
             if other != name:
@@ -214,7 +218,6 @@ def vlan_device_changes():
         sources[name].sendto(what.encode(), (GROUP, 5000))
         equal(receive(output)[0], what.encode(), "payload")
         received += 1
-        equal(groups(star.relay, "tv"), {GROUP}, f"joined: {what}")
 
     relays("10.100.0", "at first")
     star.relay.ip("link set tv down")
