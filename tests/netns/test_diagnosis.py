@@ -318,6 +318,14 @@ def check_live():
             ("a in [ff3e::1]:5000@in0 out 239.2.2.2:6000@out0", "no_ipv6", "in0")):
         one = live(star, rule).get(cause)
         check(one and one["severity"] == "problem" and (about in (None, one["about"])), f"{rule}: {one}")
+    sides = f"a in A:{GROUP}:5000@in0 in B:{GROUP}:5000@%s select first {OUTPUTS}"
+    one = live(star, sides % "gone0").get("input_missing")
+    check(one and one["about"] == "gone0", f"the second of two inputs: {one}")
+    star.relay.ip("link add wide0 mtu 3000 type veth peer name wide1")
+    for device in ("wide0", "wide1"):
+        star.relay.ip(f"link set {device} up")
+    wide = live(star, sides % "wide0", code=EXIT_DONE)
+    check("smaller_mtu" in wide, f"a smaller MTU than that of the second input: {wide}")
     star.relay.ip("link set out0 mtu 1400")
     check("smaller_mtu" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}", code=EXIT_DONE), "a smaller MTU")
     check("mtu" in live(star, f"a in {GROUP}:5000@in0 path kernel {OUTPUTS}"), "a smaller MTU on the kernel path")

@@ -82,14 +82,25 @@ __attribute__((format(printf, 1, 2))) static long read_sysctl(const char *format
 
 /* ---- inputs ---- */
 
-/* Its rules, disabled ones left out, have groups of this family. */
+/* Does the rule have an input at this interface? */
+static bool has_input(const struct rule *rule, const char *iface)
+{
+	struct rule view;
+
+	for (unsigned int i = 0; i < rule_inputs(rule) && !rule->disabled; i++) {
+		if (strcmp(rule_of_side(rule, i, &view)->iface, iface) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its rules have groups of this family: that of a rule is the same at all its inputs. */
 static bool has_family(const struct surveyor *surveyor, const char *iface, bool ipv4)
 {
 	for (unsigned int i = 0; i < surveyor->config->nr_rules; i++) {
 		const struct rule *rule = &surveyor->config->rules[i];
 
-		if (!rule->disabled && strcmp(rule->iface, iface) == 0 &&
-		    addr_is_ipv4(&rule->group) == ipv4)
+		if (addr_is_ipv4(&rule->group) == ipv4 && has_input(rule, iface))
 			return true;
 	}
 	return false;
@@ -174,29 +185,61 @@ static void check_input(struct surveyor *surveyor, const char *name)
 	check_offloads(surveyor, &link, &settings);
 }
 
+/* Each interface once: with the first rule that has it, and there with the first input. */
+static bool is_first(const struct config *config, unsigned int rule, unsigned int side,
+		     const char *name)
+{
+	struct rule view;
+
+	for (unsigned int i = 0; i < side; i++) {
+		if (strcmp(rule_of_side(&config->rules[rule], i, &view)->iface, name) == 0)
+			return false;
+	}
+	for (unsigned int i = 0; i < rule; i++) {
+		if (has_input(&config->rules[i], name))
+			return false;
+	}
+	return true;
+}
+
 static void check_inputs(struct surveyor *surveyor)
 {
 	const struct config *config = surveyor->config;
 
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		const char *name = config->rules[i].iface;
-		unsigned int j = 0;
+		const struct rule *rule = &config->rules[i];
 
-		while (j < i &&
-		       (config->rules[j].disabled || strcmp(config->rules[j].iface, name) != 0))
-			j++;
-		if (!config->rules[i].disabled && j == i)
-			check_input(surveyor, name);
+		for (unsigned int j = 0; j < rule_inputs(rule) && !rule->disabled; j++) {
+			struct rule view;
+			const char *name = rule_of_side(rule, j, &view)->iface;
+
+			if (is_first(config, i, j, name))
+				check_input(surveyor, name);
+		}
 	}
 }
 
 /* ---- outputs ---- */
 
+/* Of the input with the largest packets; 0: none can be queried. */
+static unsigned int input_mtu(const struct rule *rule)
+{
+	unsigned int mtu = 0;
+	struct rule view;
+	struct link link;
+
+	for (unsigned int i = 0; i < rule_inputs(rule); i++) {
+		if (!link_query(rule_of_side(rule, i, &view)->iface, &link) && link.mtu > mtu)
+			mtu = link.mtu;
+	}
+	return mtu;
+}
+
 static void check_device(struct surveyor *surveyor, const struct rule *rule,
 			 const struct link *device)
 {
 	bool kernel = rule_path(surveyor->config, rule) == RULE_PATH_KERNEL;
-	struct link input;
+	unsigned int mtu = input_mtu(rule);
 
 	if (!device->up) {
 		next(surveyor, "ip link set %s up", device->name);
@@ -211,11 +254,11 @@ static void check_device(struct surveyor *surveyor, const struct rule *rule,
 		     "output interface %s cannot transmit redirected packets now: see "
 		     "docs/kernel-path.md",
 		     device->name);
-	if (!link_query(rule->iface, &input) && device->mtu < input.mtu) {
-		next(surveyor, "ip link set %s mtu %u", device->name, input.mtu);
+	if (device->mtu < mtu) {
+		next(surveyor, "ip link set %s mtu %u", device->name, mtu);
 		find(surveyor, kernel, kernel ? "mtu" : "smaller_mtu",
 		     "the MTU of output interface %s, %u, is less than that of the input, %u: %s",
-		     device->name, device->mtu, input.mtu,
+		     device->name, device->mtu, mtu,
 		     kernel ? "the kernel path cannot carry the rule"
 			    : "larger packets leave in fragments");
 	}
@@ -280,7 +323,9 @@ static void check_limits(struct surveyor *surveyor)
 		if (config->rules[i].disabled)
 			continue;
 		groups += addr_is_ipv4(&config->rules[i].group) &&
-			  addr_is_multicast(&config->rules[i].group);
+					  addr_is_multicast(&config->rules[i].group)
+				  ? rule_inputs(&config->rules[i])
+				  : 0;
 		outputs += config->rules[i].nr_outputs;
 	}
 	if (groups && !most) {
