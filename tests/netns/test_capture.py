@@ -11,8 +11,8 @@ import struct
 
 from control import Client
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Skip, Star, check, equal, generate,
-                     group_mac, main, need, packet_socket, program, rule_of, run, start, test, udp_frame,
-                     wait_until, work_directory, write_file)
+                     group_mac, main, need, packet_socket, program, receiver, rule_of, run, sender, start, test,
+                     udp_frame, wait_until, work_directory, write_file)
 from ipv6 import Star6, sender6
 from kernel_rules import V4, star_for, wait_rule
 
@@ -342,6 +342,34 @@ def lines_and_filter():
                    "destination": "239.2.2.2", "protocol": 17, "port": 6000, "payload_bytes": 4, "ttl": 9,
                    "dscp": 0}, "a packet")
     equal((end["captured_packets"], end["filtered_packets"]), (1, 3), "captured and left out")
+
+
+@test
+def of_parts():
+    """A rule with two inputs at two interfaces, and one with a prefix: all that they receive and send is captured"""
+    star = Star(sources=2)
+    daemon = Daemon(star.relay, config="rules:\n"
+                    "- 'two in A:239.1.1.1:5000@in0 in B:239.1.1.2:5000@in1 select first out 239.2.2.2:6000@out0'\n"
+                    "- 'tv in 239.5.0.0/16:any@in0 path user out same@out0 when joined'\n")
+    daemon.process.wait_line("receivers-heard")
+    sources = [sender(namespace, f"10.1.{i}.1") for i, namespace in enumerate(star.sources)]
+    capture = Capture(daemon, "two", "-c", "3", file=False, options=("-j",))
+    for i, source in enumerate(sources):
+        source.sendto(b"12345", (f"239.1.1.{i + 1}", 5000))
+        wait_until(lambda i=i: rule_of(daemon.stats(), "two")["received_packets"] == i + 1, f"{i + 1} received")
+    capture.end()
+    equal(sorted((one["interface"], one["direction"]) for one in map(json.loads, capture.output.splitlines()[:3])),
+          [("in0", "in"), ("in1", "in"), ("out0", "out")], "of two inputs")
+    with receiver(star.receiver, 6000, "239.5.5.5", "10.2.0.2"):
+        wait_until(lambda: rule_of(daemon.stats(), "tv")["groups"] == 1 and
+                   rule_of(daemon.stats(), "tv")["state"] == "active", "the group is relayed")
+        capture = Capture(daemon, "tv", "-c", "2", file=False, options=("-j",))
+        sources[0].sendto(b"12345", ("239.5.5.5", 6000))
+        capture.end()
+        equal(sorted((one["interface"], one["direction"], one["rule"], one["destination"])
+                     for one in map(json.loads, capture.output.splitlines()[:2])),
+              [("in0", "in", "tv 239.5.5.5", "239.5.5.5"), ("out0", "out", "tv 239.5.5.5", "239.5.5.5")], "of a prefix")
+    daemon.stop()
 
 
 @test

@@ -23,6 +23,7 @@ struct capture {
 	struct capture_ring ring;
 	struct rate_limit limit;
 	struct capture_options options;
+	char branch_begin[BRANCH_BEGIN_SIZE]; /* as rule_branch_begin() of the rule */
 	struct memory_file file;
 };
 
@@ -47,6 +48,7 @@ int capture_new(struct capture **out, const struct capture_options *options)
 		return -ENOMEM;
 	memset(capture, 0, sizeof(*capture));
 	capture->options = *options;
+	rule_branch_begin(options->rule, capture->branch_begin);
 	rate_limit_init(&capture->limit, &rate, clock_ns());
 	err = memory_file_open_shown(&capture->file, "xmcast-capture", layout.size);
 	if (err) {
@@ -181,9 +183,13 @@ void capture_count(struct capture *capture, const char *iface,
 	add(&sent->lost, counted->sent_lost);
 }
 
-static bool is_wanted(const struct capture_options *options, const struct rule *rule)
+/* The rule itself, or one that the relay has made of it for a group or a source. */
+static bool is_wanted(const struct capture *capture, const struct rule *rule)
 {
-	return rule && (!*options->rule || strcmp(rule->name, options->rule) == 0);
+	const char *wanted = capture->options.rule, *begin = capture->branch_begin;
+
+	return rule && (!*wanted || strcmp(rule->name, wanted) == 0 ||
+			strncmp(rule->name, begin, strlen(begin)) == 0);
 }
 
 /* True: it was taken. */
@@ -217,7 +223,7 @@ static bool take_received(struct capture *capture, struct capture_counts *counts
 void capture_received(struct capture_tap *tap, const struct rule *rule, uint32_t frame,
 		      const struct iovec *parts, unsigned int count, uint64_t now_ns)
 {
-	tap->marks[frame] = is_wanted(&tap->capture->options, rule) &&
+	tap->marks[frame] = is_wanted(tap->capture, rule) &&
 			    take_received(tap->capture, tap->received, rule, parts, count, now_ns);
 }
 
@@ -258,7 +264,7 @@ void capture_submitted(struct capture_tap *tap, const struct send_request *reque
 	struct capture_counts *counts = &capture->ring.page->counts[CAPTURE_SENT];
 	uint64_t now_ns;
 
-	if (!is_wanted(&capture->options, &request->to->output->stream->rule))
+	if (!is_wanted(capture, &request->to->output->stream->rule))
 		return;
 	now_ns = clock_ns();
 	for (unsigned int i = 0; i < request->count; i++) {

@@ -18,10 +18,6 @@
  */
 #define BRANCHES_AT_ONCE 64
 
-/* Names of branches: the stem's, a space, which no other name has, and what the branch is for. Of a
- * longer name the beginning, and a hash. */
-#define STEM_NAME_MAX 32
-
 _Static_assert(sizeof(struct wanted) == 4 + 2 * sizeof(struct xmc_addr), "no padding");
 
 /* ---- stems ---- */
@@ -486,19 +482,14 @@ int branching_select(struct branching *branching, const struct relay *relay)
 static void set_name(struct rule *branch, const char *stem, const struct wanted *wanted)
 {
 	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE] = "";
-	char begin[STEM_NAME_MAX + sizeof("~00000000")];
-	size_t length = strlen(stem);
+	char begin[BRANCH_BEGIN_SIZE];
 
 	addr_format(&wanted->group, group);
 	if (!addr_is_any(&wanted->source))
 		addr_format(&wanted->source, source);
-	snprintf(begin, sizeof(begin), "%.*s", STEM_NAME_MAX, stem);
-	if (length > STEM_NAME_MAX)
-		snprintf(begin + STEM_NAME_MAX, sizeof(begin) - STEM_NAME_MAX, "~%08x",
-			 lookup_hash(stem, length));
 	/* An address has 39 bytes at most. */
-	snprintf(branch->name, sizeof(branch->name), "%s %.39s%s%.39s", begin, source,
-		 *source ? ">" : "", group);
+	snprintf(branch->name, sizeof(branch->name), "%s%.39s%s%.39s",
+		 rule_branch_begin(stem, begin), source, *source ? ">" : "", group);
 }
 
 static int make_branch(const struct stem *stem, const struct chosen *chosen, struct rule *branch)

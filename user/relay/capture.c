@@ -20,35 +20,33 @@ static const struct route *find_route(const struct relay *relay, const char *rul
 	return NULL;
 }
 
-/* The intake at which the packets arrive; NULL: there is none now. */
-static const struct intake *find_intake(const struct relay *relay,
-					const struct capture_options *options)
+/* Do packets arrive there that are to be captured? A rule with several inputs has a route for each.
+ */
+static bool is_wanted(const struct relay *relay, const struct capture_options *options,
+		      const struct intake *intake)
 {
-	const struct route *route;
 	const char *name;
 
-	if (*options->rule) {
-		route = find_route(relay, options->rule);
-		return route && route->arrival ? route->arrival->intake : NULL;
+	for (unsigned int i = 0; *options->rule && i < relay->nr_routes; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (route->arrival && route->arrival->intake == intake &&
+		    strcmp(route->rule->name, options->rule) == 0)
+			return true;
 	}
-	name = relay_interface(relay, options->iface);
-	for (unsigned int i = 0; name && i < relay->nr_intakes; i++) {
-		if (strcmp(relay->intakes[i]->name, name) == 0)
-			return relay->intakes[i];
-	}
-	return NULL;
+	name = *options->rule ? NULL : relay_interface(relay, options->iface);
+	return name && strcmp(intake->name, name) == 0;
 }
 
 int relay_follow_capture(struct relay *relay)
 {
-	const struct intake *wanted =
-		relay->capture ? find_intake(relay, capture_options(relay->capture)) : NULL;
 	int result = 0;
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		struct intake *intake = relay->intakes[i];
-		int err = intake_capture(intake, intake == wanted ? relay->capture : NULL,
-					 relay->epoll_fd);
+		bool wanted =
+			relay->capture && is_wanted(relay, capture_options(relay->capture), intake);
+		int err = intake_capture(intake, wanted ? relay->capture : NULL, relay->epoll_fd);
 
 		if (err)
 			result = err;
@@ -62,18 +60,33 @@ bool relay_can_capture(const struct relay *relay, const struct capture_options *
 			      : relay_interface(relay, options->iface) != NULL;
 }
 
-const char *relay_capture_hint(const struct relay *relay, const struct capture_options *options)
+static const char *hint_of(const struct intake *intake)
 {
-	const struct intake *intake = find_intake(relay, options);
 	struct tap_maps maps;
 
-	if (!intake || !intake->steer || steer_describe_tap(intake->steer, &maps))
+	if (!intake->steer || steer_describe_tap(intake->steer, &maps))
 		return NULL;
 	return intake->external
 		       ? "an administrator attached the XDP program of the interface: packets on "
 			 "the kernel path are not captured"
 		       : "the XDP program cannot capture here: packets on the kernel path are not "
 			 "captured";
+}
+
+const char *relay_capture_hint(const struct relay *relay, const struct capture_options *options)
+{
+	const struct route *route = *options->rule ? find_route(relay, options->rule) : NULL;
+	const char *hint = NULL;
+
+	for (unsigned int i = 0; !hint && i < relay->nr_intakes; i++) {
+		if (is_wanted(relay, options, relay->intakes[i]))
+			hint = hint_of(relay->intakes[i]);
+	}
+	if (!hint && route && route->rule->group_host_bits &&
+	    rule_path(&relay->config, route->rule) != RULE_PATH_USER)
+		hint = "of a prefix, groups on the kernel path are not captured: capture one of "
+		       "them, or the interface";
+	return hint;
 }
 
 int relay_capture(struct relay *relay, struct capture *capture)

@@ -9,6 +9,7 @@
 
 #include <xmcast/packet.h>
 
+#include "base/lookup.h"
 #include "rules/prefix.h"
 #include "rules/range.h"
 
@@ -154,4 +155,16 @@ bool output_keeps_headers(const struct rule_output *output)
 uint8_t rule_default_ttl(const struct xmc_addr *to)
 {
 	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
+}
+
+const char *rule_branch_begin(const char *name, char text[BRANCH_BEGIN_SIZE])
+{
+	size_t length = strlen(name);
+
+	if (length > BRANCH_NAME_MAX)
+		snprintf(text, BRANCH_BEGIN_SIZE, "%.*s~%08x ", BRANCH_NAME_MAX, name,
+			 lookup_hash(name, length));
+	else
+		snprintf(text, BRANCH_BEGIN_SIZE, "%s ", name);
+	return text;
 }

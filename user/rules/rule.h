@@ -357,6 +357,12 @@ static inline unsigned int rule_inputs(const struct rule *rule)
  * rule owns. Of a rule with one input it is the rule. Returns `view`. */
 const struct rule *rule_of_side(const struct rule *rule, unsigned int side, struct rule *view);
 
+/* How the names of a rule's branches (relay/branches.h) begin: the rule's name, of a longer one the
+ * beginning and a hash, and a space, which no other name has. Returns `text`. */
+#define BRANCH_NAME_MAX	  32
+#define BRANCH_BEGIN_SIZE (BRANCH_NAME_MAX + sizeof("~00000000 "))
+const char *rule_branch_begin(const char *name, char text[BRANCH_BEGIN_SIZE]);
+
 /* "A:239.1.1.1:5000@eth0": the input of a side, with its label. Returns `text`. */
 const char *side_format(const struct rule *rule, unsigned int side, char text[SIDE_TEXT_SIZE]);
 
