@@ -3,6 +3,8 @@
  * the same seconds; what outputs lose; and when it is whole again. */
 #include "watchdog.h"
 
+#include "log_capture.h"
+
 #include "telemetry/stream_meter.h"
 
 /* A rule at an interface with one worker, as the books have them. */
@@ -173,9 +175,53 @@ static void test_counters(void **state)
 	sample(bed, 1, 0, 0);
 	expect(bed, true, 1, false, 0);
 	pass(bed, STREAM_QUIET);
-	bed->counts.health = (struct health_counts){};
+	bed->counts.health = carried;
 	sample(bed, 0, 0, 0);
 	expect(bed, false, 1, false, 0);
+	sample(bed, 1, 0, 0);
+	expect(bed, true, 2, false, 0);
+	pass(bed, STREAM_QUIET);
+	bed->counts.health = (struct health_counts){};
+	bed->counts.carried_health = NULL;
+	sample(bed, 0, 0, 0);
+	expect(bed, false, 2, false, 0);
+	end(bed);
+}
+
+/* The side that misses something is named, also when the path of another one has been made anew
+ * behind a process that had counted. */
+static void test_side_of_new_path(void **state)
+{
+	struct bed *bed = start();
+	struct health_counts carried = {.figures = {[HEALTH_RTP_LOST] = 1000}};
+	struct side_counts sides[2] = {{.interface = "eth1"}, {.interface = "eth0"}};
+	struct rule_side labels[2] = {{.label = "A"}, {.label = "B"}};
+	char text[1024];
+
+	end(bed);
+	bed->quota = (struct event_quota){};
+	bed->rule.nr_sides = 2;
+	bed->rule.sides = labels;
+	bed->counts.sides = sides;
+	for (unsigned int i = 0; i < 2; i++) {
+		sides[i].health = carried;
+		sides[i].carried_health = &carried;
+	}
+	sides[0].health.figures[HEALTH_RTP_LOST] += 7;
+	bed->meter = stream_meter_new(&bed->counts);
+	assert_non_null(bed->meter);
+	capture();
+	sample(bed, 7, 0, 0);
+	release(text, sizeof(text));
+	assert_non_null(strstr(text, "sides=A"));
+	assert_null(strstr(text, "sides=A+B"));
+	pass(bed, STREAM_QUIET);
+	sides[0].health = carried;
+	sides[1].health.figures[HEALTH_RTP_LOST]++;
+	capture();
+	sample(bed, 1, 0, 0);
+	release(text, sizeof(text));
+	assert_non_null(strstr(text, "sides=B"));
 	end(bed);
 }
 
@@ -184,7 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arrival),	 cmocka_unit_test(test_reception),
 		cmocka_unit_test(test_outputs),	 cmocka_unit_test(test_sides),
-		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_counters), cmocka_unit_test(test_side_of_new_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

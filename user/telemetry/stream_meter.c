@@ -35,6 +35,27 @@ struct news {
 	char sides[RULE_SIDES_MAX * SIDE_LABEL_SIZE]; /* those that miss something, with "+" */
 };
 
+/* What another process has counted. */
+static uint64_t carried_figure(const struct rule_counts *counts, unsigned int i)
+{
+	return counts->carried_health ? counts->carried_health->figures[i] : 0;
+}
+
+static uint64_t carried_errors(const struct rule_counts *counts, unsigned int side)
+{
+	const struct health_counts *carried = counts->sides[side].carried_health;
+
+	return carried ? health_errors(carried) : 0;
+}
+
+/* Less than before: the path is a new one, and has counted what another process has not. */
+static uint64_t growth(uint64_t now, uint64_t before, uint64_t carried)
+{
+	if (now >= before)
+		return now - before;
+	return now < carried ? now : now - carried;
+}
+
 struct stream_meter *stream_meter_new(const struct rule_counts *counts)
 {
 	struct stream_meter *meter = calloc(1, sizeof(*meter));
@@ -42,13 +63,10 @@ struct stream_meter *stream_meter_new(const struct rule_counts *counts)
 	if (!meter)
 		return NULL;
 	memcpy(meter->rule, counts->rule->name, sizeof(meter->rule));
-	if (counts->carried_health)
-		memcpy(meter->figures, counts->carried_health->figures, sizeof(meter->figures));
-	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
-		const struct health_counts *carried = counts->sides[i].carried_health;
-
-		meter->side_errors[i] = carried ? health_errors(carried) : 0;
-	}
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
+		meter->figures[i] = carried_figure(counts, i);
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++)
+		meter->side_errors[i] = carried_errors(counts, i);
 	return meter;
 }
 
@@ -107,8 +125,7 @@ static void find_missing(struct stream_meter *meter, const struct rule_counts *c
 	*packets = 0;
 	for (unsigned int i = 0; i < HEALTH_FIGURES; i++) {
 		uint64_t now = counts->health.figures[i], before = meter->figures[i];
-		/* Less than before: the path is a new one. */
-		uint64_t grown = now < before ? now : now - before;
+		uint64_t grown = growth(now, before, carried_figure(counts, i));
 		char name[HEALTH_NAME_SIZE];
 
 		meter->figures[i] = now;
@@ -129,8 +146,7 @@ static void find_sides(struct stream_meter *meter, const struct rule_counts *cou
 	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
 		uint64_t now = health_errors(&counts->sides[i].health);
 
-		/* Less than before: the path is a new one. */
-		if (now > (now < meter->side_errors[i] ? 0 : meter->side_errors[i]))
+		if (growth(now, meter->side_errors[i], carried_errors(counts, i)))
 			length += (size_t)snprintf(news->sides + length,
 						   sizeof(news->sides) - length, "%s%s",
 						   length ? "+" : "", counts->rule->sides[i].label);
