@@ -213,10 +213,10 @@ static bool answer(struct handover *handover, struct protocol *protocol, uint64_
 		   const char *text)
 {
 	json_t *result = text ? rules_of(text) : NULL;
-	bool in_time = handover_answer(handover, protocol, now, result);
 
+	handover_answer(handover, protocol, now, result);
 	json_decref(result);
-	return in_time;
+	return !protocol_late(protocol, 0);
 }
 
 /* Until the end is asked for, which has a number. Returns the time. */

@@ -415,7 +415,7 @@ static void ask_deadlines(struct world *world, unsigned int i)
 		asks->until = s && now + 75 * MS < latest ? now + 75 * MS : latest;
 		protocol_end_asked(node->protocol, s, asks->until);
 		if (world->mutation == EARLY_END)
-			protocol_end_set(node->protocol, s, now, asks->until, 0, NULL);
+			protocol_end_set(node->protocol, s, now, asks->until, NULL);
 	}
 }
 
@@ -475,10 +475,16 @@ static void run_daemon(struct world *world, unsigned int i)
 			protocol_cut_set(node->protocol, s, clock_of(world, i));
 		if (hears && node->later[s])
 			protocol_later_set(node->protocol, s, true);
-		if (hears && node->ends[s])
+		if (hears && node->ends[s]) {
+			const struct protocol_cut cut = {
+				.numbers = number_text(asks->end_at),
+				.comes = asks->until,
+				.later = asks->until + LATER * MS,
+			};
+
 			protocol_end_set(node->protocol, s, clock_of(world, i), asks->until,
-					 asks->until + LATER * MS,
-					 asks->end_at ? number_text(asks->end_at) : NULL);
+					 asks->end_at ? &cut : NULL);
+		}
 	}
 }
 

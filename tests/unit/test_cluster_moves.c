@@ -26,6 +26,7 @@ static void begins_without_the_numbers(void **state)
 	assert_int_equal(from, quiet + protocol_withheld(protocol));
 	assert_string_equal(protocol_cut(protocol, 0, TIME), "{\"r\":1}");
 	protocol_cut_refused(protocol, 0, TIME + 10 * MS);
+	assert_true(protocol_late(protocol, 0));
 	assert_null(protocol_cut(protocol, 0, TIME + 10 * MS));
 	assert_int_not_equal(protocol_until(protocol, 0, TIME + 10 * MS, &from, &epoch), 0);
 	assert_int_equal(from, quiet + 15 * MS);
@@ -45,18 +46,22 @@ static void has_the_numbers_in_time(void **state)
 		int64_t epoch;
 
 		assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
-		assert_int_equal(protocol_cut_set(protocol, 0, TIME + 150 * MS + late), !late);
+		protocol_cut_set(protocol, 0, TIME + 150 * MS + late);
+		assert_int_equal(protocol_late(protocol, 0), late);
 		protocol_free(protocol);
 	}
 }
 
-/* Whether a shard was passed on too late if that is known after this time. Its end is set to
- * `until`, or with numbers until `later`. */
-static bool passed_late(unsigned int until, unsigned int later, unsigned int known)
+/* Whether a shard was passed on too late if that is known after this time, from the answer or the
+ * watch. Its end is set to `until`, or at numbers that come in the middle of `later`. */
+static bool passed_late(unsigned int until, unsigned int later, unsigned int known, bool watched)
 {
+	const struct shard_record passed = {
+		.node = "b", .term = 3, .left = 9 * MS, .cut = later ? "{}" : NULL};
 	const struct shard_record held = {.node = "a", .term = 2};
 	struct protocol *protocol = new_holder(&held);
 	uint64_t from, latest, now = TIME + 20 * MS;
+	const struct protocol_cut cut = {"{\"r\":1}", now + later / 2 * MS, now + later * MS};
 	int64_t epoch;
 	struct txn txn;
 	bool late;
@@ -65,15 +70,16 @@ static bool passed_late(unsigned int until, unsigned int later, unsigned int kno
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 	assert_true(protocol_wants_end(protocol, 0, now, &latest));
 	protocol_end_asked(protocol, 0, now + until * MS);
-	protocol_end_set(protocol, 0, now, now + until * MS, later ? now + later * MS : 0,
-			 later ? "{\"r\":1}" : NULL);
+	protocol_end_set(protocol, 0, now, now + until * MS, later ? &cut : NULL);
 	assert_true(protocol_request(protocol, now, &txn));
 	assert_int_equal(txn.kind, TXN_PASS);
-	assert_false(protocol_passed_late(protocol, 0));
-	protocol_answer(protocol, now + known * MS,
+	assert_false(protocol_late(protocol, 0));
+	if (watched)
+		protocol_see_shard(protocol, now + known * MS, radio.name, 0, 9, &passed);
+	protocol_answer(protocol, now + (watched ? 500 : known) * MS,
 			&(struct answer){.kind = ANSWER_DONE, .revision = 9});
-	late = protocol_passed_late(protocol, 0);
-	assert_false(protocol_passed_late(protocol, 0));
+	late = protocol_late(protocol, 0);
+	assert_false(protocol_late(protocol, 0));
 	protocol_free(protocol);
 	return late;
 }
@@ -81,12 +87,14 @@ static bool passed_late(unsigned int until, unsigned int later, unsigned int kno
 /* Its numbers come in the middle of the time, or it has ended before. */
 static void passes_on_in_time(void **state)
 {
-	assert_false(passed_late(300, 400, 200));
-	assert_true(passed_late(300, 400, 201));
-	assert_false(passed_late(100, 1500, 100));
-	assert_true(passed_late(100, 1500, 101));
-	/* Without numbers it begins when it begins. */
-	assert_false(passed_late(10, 0, 200));
+	for (unsigned int watched = 0; watched < 2; watched++) {
+		assert_false(passed_late(300, 400, 200, watched));
+		assert_true(passed_late(300, 400, 201, watched));
+		assert_false(passed_late(100, 1500, 100, watched));
+		assert_true(passed_late(100, 1500, 101, watched));
+		/* Without numbers it begins when it begins. */
+		assert_false(passed_late(10, 0, 200, watched));
+	}
 }
 
 /* A move that is asked for while the last one is still in the shard's key. */
@@ -122,7 +130,7 @@ static void an_end_of_an_older_key(void **state)
 	assert_int_equal(latest, TIME + 600 * MS); /* however long the daemon may hang */
 	protocol_end_asked(protocol, 0, latest);
 	protocol_see_shard(protocol, now, radio.name, 0, 6, &held);
-	protocol_end_set(protocol, 0, now, latest, 0, NULL);
+	protocol_end_set(protocol, 0, now, latest, NULL);
 	assert_false(protocol_ends(protocol, 0, now));
 	assert_true(protocol_wants_end(protocol, 0, now, &latest));
 	assert_int_not_equal(protocol_until(protocol, 0, now, &from, &again), 0);
@@ -231,13 +239,35 @@ static void asked_while_it_is_passed_on(void **state)
 	}
 }
 
-/* b asks while the shard is being passed on to it, which fails, or whose answer is lost: so it is
- * for us. */
+/* A request comes while the shard is being passed on to b, which fails: it is for us. */
 static void asked_while_it_is_not_passed_on(void **state)
 {
-	for (unsigned int lost = 0; lost < 2; lost++) {
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct answer refused = {.kind = ANSWER_REFUSED, .mod = 2, .own = record_of(1)};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record other = record_of(2);
+	struct shard_status status;
+	struct txn txn;
+
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	other.ask = move_to("b", 1);
+	protocol_see_node(protocol, TIME, "b", 3, 9, &other);
+	protocol_answer(protocol, TIME, &refused);
+	/* What failed is not tried again, but was asked for again. */
+	protocol_shard(protocol, 0, &status);
+	assert_true(status.moving);
+	protocol_free(protocol);
+}
+
+/* The answer is lost, and the next transaction shows that it was not passed on: by its answer, or
+ * if that is lost as well, by the one after it. We were asked to go on meanwhile. */
+static void asked_while_it_is_unknown(void **state)
+{
+	for (unsigned int lost = 1; lost < 3; lost++) {
 		const struct shard_record held = {.node = "a", .term = 2};
-		struct answer refused = {.kind = ANSWER_REFUSED, .mod = 2, .own = record_of(1)};
+		const struct answer unknown = {.kind = ANSWER_UNKNOWN};
+		struct answer refused = {.kind = ANSWER_REFUSED, .mod = 10, .own = record_of(1)};
 		struct protocol *protocol = new_holder(&held);
 		struct node_record other = record_of(2);
 		struct shard_status status;
@@ -245,31 +275,64 @@ static void asked_while_it_is_not_passed_on(void **state)
 
 		assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 		assert_true(protocol_request(protocol, TIME, &txn));
-		if (lost)
-			protocol_answer(protocol, TIME, &(struct answer){.kind = ANSWER_UNKNOWN});
-		other.ask = move_to("b", 1);
+		protocol_answer(protocol, TIME, &unknown);
+		other.ask = move_to("a", 1);
 		protocol_see_node(protocol, TIME, "b", 3, 9, &other);
-		if (lost)
-			expect_txn(protocol, TIME + 100 * MS, TXN_RENEW, 10);
-		else
-			protocol_answer(protocol, TIME, &refused);
 		protocol_shard(protocol, 0, &status);
 		assert_true(status.moving);
+		if (lost == 1) {
+			expect_txn(protocol, TIME + 100 * MS, TXN_RENEW, 10);
+		} else {
+			assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+			refused.own.serial = txn.own.serial;
+			protocol_answer(protocol, TIME + 100 * MS, &unknown);
+			assert_true(protocol_request(protocol, TIME + 200 * MS, &txn));
+			protocol_answer(protocol, TIME + 200 * MS, &refused);
+		}
+		protocol_shard(protocol, 0, &status);
+		assert_true(status.ours);
+		assert_false(status.moving);
 		protocol_free(protocol);
 	}
 }
 
-/* The store was replaced by an older one: its revisions say nothing of what was passed on before.
- */
+/* The new holder cannot be asked, because too many requests wait. */
+static void asked_in_vain(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	struct node_record other = record_of(2);
+	struct node_ask ask = move_to("a", 0);
+	struct txn txn;
+
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	for (unsigned int i = 0; i < PROTOCOL_ASKS; i++)
+		assert_int_equal(protocol_ask(protocol, &ask), 0);
+	assert_false(protocol_lost_ask(protocol, &ask));
+	other.ask = move_to("a", 1);
+	protocol_see_node(protocol, TIME, "b", 3, 9, &other);
+	assert_true(protocol_lost_ask(protocol, &ask));
+	assert_string_equal(ask.node, "a");
+	assert_false(protocol_lost_ask(protocol, &ask));
+	protocol_free(protocol);
+}
+
+/* The store was replaced by an older one: its revisions say nothing of what was passed on before,
+ * and what we asked for is of a state that no longer exists. */
 static void asked_of_another_store(void **state)
 {
 	const struct shard_record held = {.node = "a", .term = 2};
 	const struct shard_record theirs = {.node = "b", .term = 3};
 	struct protocol *protocol = new_holder(&held);
 	struct node_record other = record_of(2);
+	struct node_ask ask = move_to("a", 0);
 	struct txn txn;
 
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_int_equal(protocol_ask(protocol, &ask), 0);
+	assert_int_equal(protocol_ask(protocol, &ask), 0);
+	expect_txn(protocol, TIME, TXN_RENEW, 999);
 	expect_txn(protocol, TIME, TXN_PASS, 1000);
 	assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
 	protocol_answer(protocol, TIME + 100 * MS,
@@ -353,7 +416,8 @@ static void an_end_is_overruled(void **state)
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 	assert_true(protocol_wants_end(protocol, 0, now, &latest));
 	protocol_end_asked(protocol, 0, now + 300 * MS);
-	protocol_end_set(protocol, 0, now, now + 300 * MS, now + 400 * MS, "{\"r\":1}");
+	protocol_end_set(protocol, 0, now, now + 300 * MS,
+			 &(struct protocol_cut){"{\"r\":1}", now + 200 * MS, now + 400 * MS});
 	assert_true(protocol_ends(protocol, 0, now));
 	elder.leases[0] = lease_hash(radio.name, 8);
 	protocol_see_node(protocol, now, "c", 1, 6, &elder);
@@ -379,6 +443,7 @@ static void our_number_of_shards_changes(void **state)
 
 	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
 	assert_int_equal(protocol_set_leases(protocol, &eight, 1), 0);
+	assert_null(protocol_ruler(protocol, 0));
 	assert_int_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
 	expect_txn(protocol, TIME, TXN_RENEW, 6);
 	assert_int_equal(protocol_until(protocol, 0, TIME + 100 * MS, &from, &epoch), 0);
@@ -458,7 +523,7 @@ static void a_long_queue_is_not_muted(void **state)
 		/* The first one, late. */
 		if (now == TIME + 8000 * MS && protocol_wants_end(protocol, 0, now, &latest)) {
 			protocol_end_asked(protocol, 0, now + 10 * MS);
-			protocol_end_set(protocol, 0, now, now + 10 * MS, 0, NULL);
+			protocol_end_set(protocol, 0, now, now + 10 * MS, NULL);
 		}
 	}
 	assert_false(protocol_is_ours(protocol, 0));
@@ -479,6 +544,8 @@ int main(void)
 		cmocka_unit_test(the_last_move_counts),
 		cmocka_unit_test(asked_while_it_is_passed_on),
 		cmocka_unit_test(asked_while_it_is_not_passed_on),
+		cmocka_unit_test(asked_while_it_is_unknown),
+		cmocka_unit_test(asked_in_vain),
 		cmocka_unit_test(asked_of_another_store),
 		cmocka_unit_test(asked_before_it_is_received),
 		cmocka_unit_test(another_number_of_shards),

@@ -345,7 +345,8 @@ static bool goes_on_without_store(bool hold)
 	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 	assert_true(protocol_wants_end(protocol, 0, now, &latest));
 	protocol_end_asked(protocol, 0, now + 10 * MS);
-	protocol_end_set(protocol, 0, now, now + 10 * MS, now + 300 * MS, "{\"r\":1}");
+	protocol_end_set(protocol, 0, now, now + 10 * MS,
+			 &(struct protocol_cut){"{\"r\":1}", now + 150 * MS, now + 300 * MS});
 	assert_true(protocol_request(protocol, now, &pass));
 	assert_int_equal(pass.kind, TXN_PASS);
 	protocol_answer(protocol, now, &(struct answer){.kind = ANSWER_UNKNOWN});

@@ -137,12 +137,18 @@ static void on_all(void *context, int64_t revision)
 static void log_shards(struct agent *agent)
 {
 	struct shard_status shard;
+	struct node_ask ask;
 
+	if (protocol_lost_ask(agent->protocol, &ask))
+		log_warning("move-lost", LOG_NAME("lease", ask.lease), LOG_UINT("shard", ask.shard),
+			    LOG_NAME("node", ask.node),
+			    LOG_TEXT("hint", "the shard has just moved, and its new holder could "
+					     "not be asked: ask again"));
 	for (unsigned int i = 0; i < protocol_shards(agent->protocol); i++) {
 		bool ours = protocol_is_ours(agent->protocol, i);
 
 		protocol_shard_name(agent->protocol, i, &shard);
-		if (protocol_passed_late(agent->protocol, i))
+		if (protocol_late(agent->protocol, i))
 			log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_WARNING, "move-late",
 				  LOG_NAME("lease", shard.lease->name),
 				  LOG_UINT("shard", shard.number));
@@ -171,9 +177,6 @@ static void log_overruled(struct agent *agent)
 		const char *ruler = protocol_ruler(agent->protocol, i);
 		uint64_t hash = ruler ? lease_hash(lease->name, lease->shards) : 0;
 
-		/* Until its own record has a new number, the node overrules itself. */
-		if (ruler && strcmp(ruler, agent->config->node) == 0)
-			continue;
 		if (ruler && agent->overruled[i] != hash) {
 			log_warning(
 				"lease-overruled", LOG_NAME("lease", lease->name),

@@ -344,8 +344,10 @@ static void choose(struct handover *handover, const struct protocol *protocol, u
 static void end_answered(struct handover *handover, struct protocol *protocol, uint64_t now,
 			 bool refused)
 {
+	struct protocol_cut cut = {.comes = handover->at + handover->left / 2,
+				   .later = handover->at + handover->left};
 	unsigned int index;
-	char *cut;
+	char *numbers;
 
 	if (refused && handover->cut) {
 		/* A rule has changed. */
@@ -355,19 +357,18 @@ static void end_answered(struct handover *handover, struct protocol *protocol, u
 		return;
 	}
 	if (!refused && find(handover, protocol, &index)) {
-		cut = handover->cut ? json_dumps(handover->cut, JSON_COMPACT) : NULL;
-		protocol_end_set(protocol, index, now, handover->until,
-				 handover->at + handover->left, cut);
-		free(cut);
+		numbers = handover->cut ? json_dumps(handover->cut, JSON_COMPACT) : NULL;
+		cut.numbers = numbers;
+		protocol_end_set(protocol, index, now, handover->until, numbers ? &cut : NULL);
+		free(numbers);
 	}
 	handover_reset(handover);
 }
 
-bool handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
+void handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
 		     const json_t *result)
 {
 	json_t *rules = json_object_get(result, "rules");
-	bool in_time = true;
 	unsigned int index;
 
 	switch (handover->step) {
@@ -391,17 +392,15 @@ bool handover_answer(struct handover *handover, struct protocol *protocol, uint6
 		/* Refused: the rules differ, or it is too late. It begins at the moment, and what
 		 * comes between the numbers and that is lost. */
 		if (find(handover, protocol, &index) && result) {
-			in_time = protocol_cut_set(protocol, index, now);
+			protocol_cut_set(protocol, index, now);
 		} else if (find(handover, protocol, &index)) {
 			protocol_cut_refused(protocol, index, now);
-			in_time = false;
 		}
 		handover_reset(handover);
 		break;
 	default:
 		break;
 	}
-	return in_time;
 }
 
 uint64_t handover_next(const struct handover *handover)

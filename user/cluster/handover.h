@@ -59,9 +59,8 @@ void handover_reset(struct handover *handover);
 const char *handover_request(struct handover *handover, struct protocol *protocol, uint64_t now,
 			     json_t **params);
 
-/* Its answer; NULL: it was refused. False: the shard begins here, and what came from its numbers
- * on is lost: see protocol_cut_set() and protocol_cut_refused(). */
-bool handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
+/* Its answer; NULL: it was refused. */
+void handover_answer(struct handover *handover, struct protocol *protocol, uint64_t now,
 		     const json_t *result);
 
 /* When handover_request() has something without an answer or a change of the protocol; UINT64_MAX:

@@ -386,15 +386,6 @@ static bool learn_epochs(struct local *local, const json_t *error)
 	return json_array_size(stale);
 }
 
-static void read_handover(struct local *local, uint64_t now, const json_t *result)
-{
-	struct handover about = local->handover;
-
-	if (!handover_answer(&local->handover, local->protocol, now, result))
-		log_warning("move-late", LOG_NAME("lease", about.lease),
-			    LOG_UINT("shard", about.number));
-}
-
 static void read_answer(struct local *local, uint64_t now, const char *line, size_t length)
 {
 	json_t *body = NULL;
@@ -419,7 +410,7 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 		goto out;
 	}
 	if (request == REQUEST_HANDOVER) {
-		read_handover(local, now, kind ? NULL : body);
+		handover_answer(&local->handover, local->protocol, now, kind ? NULL : body);
 		goto out;
 	}
 	if (kind == 1) {

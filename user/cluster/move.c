@@ -175,7 +175,13 @@ void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *a
 		protocol_drain(protocol, ask->what == ASK_DRAIN);
 	if (err == -EBUSY ||
 	    (err == -ESRCH && (is_ours(protocol, shard) || mod < shard->passed_mod)))
-		protocol_ask(protocol, ask);
+		err = protocol_ask(protocol, ask);
+	else
+		err = 0;
+	if (err) {
+		protocol->lost_ask = *ask;
+		protocol->hurry = true;
+	}
 }
 
 void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
@@ -204,6 +210,15 @@ void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *tx
 		if (shard && is_ours(protocol, shard))
 			move_obey_own(protocol, now, shard, protocol->mod);
 	}
+}
+
+void move_lost_not_made(struct protocol *protocol, uint64_t now)
+{
+	bool unresolved = protocol->unresolved;
+
+	protocol->unresolved = false; /* before we do what was asked meanwhile */
+	if (unresolved)
+		move_not_made(protocol, now, &protocol->lost);
 }
 
 const char *protocol_other(const struct protocol *protocol, unsigned int index)
@@ -268,7 +283,7 @@ void move_go_on(const struct protocol *protocol, struct view_shard *shard)
 }
 
 void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t until,
-		      uint64_t later, const char *cut)
+		      const struct protocol_cut *cut)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
 	uint64_t latest;
@@ -280,10 +295,10 @@ void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t no
 	}
 	shard->ends_epoch = protocol_epoch(protocol, shard);
 	shard->ends = shard->sent_until = until;
-	shard->ends_later = cut ? later : 0;
-	shard->cut_at = (now + later) / 2 < until ? (now + later) / 2 : until;
+	shard->ends_later = cut ? cut->later : 0;
+	shard->cut_at = cut && cut->comes < until ? cut->comes : until;
 	free(shard->cut);
-	shard->cut = cut ? strdup(cut) : NULL;
+	shard->cut = cut ? strdup(cut->numbers) : NULL;
 	protocol->moved_at = now;
 }
 
@@ -311,10 +326,9 @@ void protocol_later_set(struct protocol *protocol, unsigned int index, bool acce
 	shard->ends_later = 0;
 }
 
-void move_passed(struct view_shard *shard, uint64_t now, int64_t revision)
+void move_passed(struct view_shard *shard, uint64_t now)
 {
-	shard->passed_mod = revision;
-	shard->passed_late = shard->ends_later && now > shard->cut_at;
+	shard->late |= shard->ends && shard->cut && now > shard->cut_at;
 }
 
 void move_stop_all(struct protocol *protocol)
@@ -411,7 +425,7 @@ const char *protocol_cut(const struct protocol *protocol, unsigned int index, ui
 		       : NULL;
 }
 
-bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now)
+void protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
 	uint64_t left = shard->record.left;
@@ -419,9 +433,10 @@ bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t no
 	shard->cut_set = true;
 	/* The numbers were chosen to come in the middle of that time, which is longer here by the
 	 * share of the guard. What has passed of it before the record came, only the former holder
-	 * can know: protocol_passed_late(). */
-	return shard->quiet >=
-	       now + left / 2 + left * protocol->view.guard / protocol->view.deadline;
+	 * can know: move_passed(). */
+	shard->late |= shard->quiet <
+		       now + left / 2 + left * protocol->view.guard / protocol->view.deadline;
+	protocol->hurry |= shard->late;
 }
 
 uint64_t protocol_withheld(const struct protocol *protocol)
@@ -434,7 +449,7 @@ void protocol_cut_refused(struct protocol *protocol, unsigned int index, uint64_
 	struct view_shard *shard = &protocol->view.shards[index];
 	uint64_t from = (shard->quiet > now ? shard->quiet : now) + protocol->settings.gap;
 
-	shard->cut_set = true;
+	shard->cut_set = shard->late = protocol->hurry = true;
 	if (shard->from_mod == shard->mod && shard->from > from)
 		shard->from = from;
 }

@@ -199,6 +199,10 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 #define PROTOCOL_ASKS 16
 int protocol_ask(struct protocol *protocol, const struct node_ask *ask);
 
+/* Whether a request for a move that another node has made of us was lost, because the shard is not
+ * ours any more, and its new holder cannot be asked. True once. */
+bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask);
+
 /* The node to which a shard goes if none is named: not where it is, or just goes. NULL: none. */
 const char *protocol_other(const struct protocol *protocol, unsigned int index);
 
@@ -234,16 +238,21 @@ bool protocol_is_set(const struct protocol *protocol, unsigned int shard);
 /*
  * The shard is to be passed on, and the daemon sends it. Ask the daemon to end it at a moment until
  * *latest, or before that at a datagram of each stream; with the epoch of protocol_until(), and
- * report: protocol_end_asked() before that, protocol_end_set() when it has confirmed. `cut`: as in
- * struct shard_record, copied. `later`: with numbers, until when it may take them to come (at most
- * PROTOCOL_LATER_NS from now).
+ * report: protocol_end_asked() before that, protocol_end_set() when it has confirmed.
  */
 #define PROTOCOL_LATER_NS 1500000000ULL
+struct protocol_cut {
+	const char *numbers; /* as in struct shard_record, copied */
+	uint64_t comes;	     /* when they probably come */
+	uint64_t later;	     /* until when they may; at most PROTOCOL_LATER_NS from now */
+};
+
 bool protocol_wants_end(const struct protocol *protocol, unsigned int shard, uint64_t now,
 			uint64_t *latest);
 void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t until);
+/* `cut` NULL: at the moment. */
 void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t until,
-		      uint64_t later, const char *cut);
+		      const struct protocol_cut *cut);
 
 /* It was passed on with numbers, so it may end later in the daemon, as was said by `later`. Ask for
  * that, after protocol_end_asked(), and report: protocol_later_set(). */
@@ -257,19 +266,19 @@ bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, u
 			  struct protocol_end *end);
 void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted);
 
-/* Whether it was passed on with numbers only after these had probably come, or after it had ended:
- * packets were lost. True once. */
-bool protocol_passed_late(struct protocol *protocol, unsigned int index);
+/* Whether the numbers of a move had probably come, or it had ended without them, when we learned
+ * that the shard was passed on, or gave the numbers to the daemon as its new holder; or the daemon
+ * has refused them. Packets were lost. True once. */
+bool protocol_late(struct protocol *protocol, unsigned int index);
 
 /* How far ahead a move of this shard at a moment should be. */
 uint64_t protocol_lead(const struct protocol *protocol, unsigned int index);
 
 /* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
  * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.
- * Valid until the next report. protocol_cut_set() is false if they have probably come already: what
- * came from them until now is lost. */
+ * Valid until the next report. */
 const char *protocol_cut(const struct protocol *protocol, unsigned int index, uint64_t now);
-bool protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now);
+void protocol_cut_set(struct protocol *protocol, unsigned int index, uint64_t now);
 
 /* The daemon has refused the numbers, so it withholds nothing: it begins once the former holder has
  * ended. */

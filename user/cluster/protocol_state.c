@@ -141,6 +141,8 @@ void protocol_see_shard(struct protocol *protocol, uint64_t now, const char *lea
 		return;
 	if (is_ours(protocol, shard) && !was_ours)
 		move_obey_own(protocol, now, shard, mod);
+	else if (was_ours && !is_ours(protocol, shard))
+		move_passed(shard, now);
 	/* The watch may be faster than the answer to our own claim. */
 	if (is_ours(protocol, shard) && !(protocol->busy && protocol->txn.kind == TXN_CLAIM))
 		shard->why = NULL;
@@ -473,8 +475,11 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 
 		/* The text in the transaction may be gone; it was this one. */
 		becomes.cut = becomes.cut && shard ? shard->cut : NULL;
-		if (shard && txn->kind == TXN_PASS)
-			move_passed(shard, now, revision);
+		if (shard && txn->kind == TXN_PASS) {
+			shard->passed_mod = revision;
+			if (is_ours(protocol, shard)) /* the watch has not shown it yet */
+				move_passed(shard, now);
+		}
 		view_see_shard(view, now, entry->lease, entry->number, revision,
 			       txn->kind == TXN_RELEASE ? NULL : &becomes);
 	}
@@ -489,9 +494,7 @@ static void done(struct protocol *protocol, uint64_t now, const struct answer *a
 	if (protocol->confirmed &&
 	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
 		view_forgive(&protocol->view, now, FORGIVEN_PERIODS * protocol->settings.renew);
-	if (protocol->unresolved)
-		move_not_made(protocol, now, &protocol->lost);
-	protocol->unresolved = false;
+	move_lost_not_made(protocol, now);
 	protocol->confirmed = protocol->sent;
 	protocol->renew_at = protocol->sent + protocol->settings.renew;
 	apply(protocol, now, &protocol->txn, answer->revision);
@@ -501,7 +504,6 @@ static void done(struct protocol *protocol, uint64_t now, const struct answer *a
 static void refused(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
 	bool known = answer->mod && answer->own.instance == protocol->settings.instance;
-	struct txn *lost = &protocol->lost;
 
 	if (!known) {
 		view_see_node(&protocol->view, now, protocol->settings.node, answer->create,
@@ -528,10 +530,12 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		return;
 	}
 	/* One of ours was made whose answer was lost. */
-	if (protocol->unresolved && lost->own.serial == answer->own.serial)
-		apply(protocol, now, lost, answer->mod);
+	if (protocol->unresolved && protocol->lost.own.serial == answer->own.serial)
+		apply(protocol, now, &protocol->lost, answer->mod);
 	else if (!protocol->term)
 		inherit(protocol, now, answer->create, answer->mod);
+	else
+		move_lost_not_made(protocol, now);
 	protocol->unresolved = false;
 	protocol->state = PROTOCOL_MEMBER;
 	protocol->mod = answer->mod;
@@ -543,6 +547,7 @@ static void forget_store(struct protocol *protocol, uint64_t now)
 {
 	become_absent(protocol);
 	view_forget(&protocol->view, now);
+	protocol->ask_until = protocol->nr_asks = 0;
 	protocol->read = false;
 	protocol->wants_reading = true;
 	protocol->renew_at = now + protocol->settings.renew;

@@ -40,9 +40,10 @@ struct protocol {
 	int64_t ask_mod; /* the first revision of our key that had it; 0: none had */
 	struct node_ask asks[PROTOCOL_ASKS]; /* that wait */
 	unsigned int nr_asks;
-	int64_t revision;    /* of the last answer of the store */
-	uint64_t joined;     /* when this process became a member */
-	uint64_t unknown_at; /* when an answer was last missing */
+	struct node_ask lost_ask; /* see protocol_lost_ask() */
+	int64_t revision;	  /* of the last answer of the store */
+	uint64_t joined;	  /* when this process became a member */
+	uint64_t unknown_at;	  /* when an answer was last missing */
 	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
 	uint64_t moved_at;		/* when the end of a shard was last set in the daemon */
 	unsigned int stranger_renewals; /* of a key of our name by another process */
@@ -126,6 +127,9 @@ void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_sh
  * get the shard. */
 void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *txn);
 
+/* The transaction whose answer was lost, if there is one, was not made. */
+void move_lost_not_made(struct protocol *protocol, uint64_t now);
+
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);
 
@@ -135,8 +139,8 @@ void move_go_on(const struct protocol *protocol, struct view_shard *shard);
 /* How long this node and former holders may still send the shard, if it changes hands now. */
 uint64_t move_left(const struct view_shard *shard, uint64_t now);
 
-/* The shard was passed on, by a transaction of this revision. */
-void move_passed(struct view_shard *shard, uint64_t now, int64_t revision);
+/* We have learned that the shard was passed on: were the numbers perhaps too early? */
+void move_passed(struct view_shard *shard, uint64_t now);
 
 /* They were not passed on, and are not going to be. */
 void move_stop_all(struct protocol *protocol);

@@ -55,7 +55,10 @@ const char *protocol_ruler(const struct protocol *protocol, unsigned int index)
 {
 	const struct view_lease *lease = &protocol->view.leases[index];
 
-	return lease->overruled ? protocol->view.nodes[lease->ruler].name : NULL;
+	const char *ruler = lease->overruled ? protocol->view.nodes[lease->ruler].name : NULL;
+
+	/* Until its own record has a new number, the node overrules itself. */
+	return ruler && strcmp(ruler, protocol->settings.node) != 0 ? ruler : NULL;
 }
 
 bool protocol_fit(const struct protocol *protocol, unsigned int index)
@@ -141,11 +144,18 @@ bool protocol_wants_reading(struct protocol *protocol)
 	return wants;
 }
 
-bool protocol_passed_late(struct protocol *protocol, unsigned int index)
+bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask)
 {
-	bool late = protocol->view.shards[index].passed_late;
+	*ask = protocol->lost_ask;
+	protocol->lost_ask = (struct node_ask){0};
+	return ask->what != ASK_NONE;
+}
 
-	protocol->view.shards[index].passed_late = false;
+bool protocol_late(struct protocol *protocol, unsigned int index)
+{
+	bool late = protocol->view.shards[index].late;
+
+	protocol->view.shards[index].late = false;
 	return late;
 }
 

@@ -64,7 +64,7 @@ struct view_shard {
 	uint64_t old_end;
 	/* When the numbers are to come, or before that it ends without them. */
 	uint64_t cut_at;
-	bool passed_late; /* only after that it was passed on; see protocol_passed_late() */
+	bool late; /* see protocol_late() */
 	int64_t ends_epoch;
 	int64_t asked_mod;  /* of the key, when the daemon was last asked for an end */
 	int64_t passed_mod; /* of the key, when we last passed it on; 0: never */
