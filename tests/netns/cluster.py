@@ -305,6 +305,11 @@ class Stream:
         """How many numbers between the first and the last one have not come, of these indices of groups."""
         return sum(max(seen) - min(seen) + 1 - len(seen) for index, seen in self._seen.items() if of(index))
 
+    def missing_between(self, first, last):
+        """The same of the only group, between its packets that arrived as these ones."""
+        numbers = sorted(list(next(iter(self._seen.values())))[first:last])
+        return numbers[-1] - numbers[0] + 1 - len(numbers)
+
     def groups(self):
         """How many groups have been seen."""
         return len(self._seen)
