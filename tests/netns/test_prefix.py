@@ -391,6 +391,31 @@ def handed_over():
         second.stop()
 
 
+@test
+def handed_over_sources():
+    """After a restart that hands over, what was joined for a source stays so, and is joined for no other"""
+    star = Star()
+    rules = ["tv in 239.1.0.0/16:any@in0 out same@out0 from keep when joined",
+             "one in 239.3.3.3:any@in0 on demand out 239.1.5.5@out0 from keep when joined"]
+    daemon = start(star, *rules)
+    source = sender(star.source, "10.1.0.1")
+
+    def joined(client):
+        return {(item["group"], item["source"]) for item in client.call("group.list")["groups"]}
+
+    expected = {("239.1.5.5", "10.1.0.1"), ("239.3.3.3", "10.1.0.1")}
+    with receiver(star.receiver, 6000) as sock:
+        option(sock, index(star.receiver, "r0"), "MCAST_JOIN_SOURCE_GROUP", "239.1.5.5", "10.1.0.1")
+        wait_until(lambda: joined(Client(daemon.socket)) == expected, "both are joined for the source")
+        second = take_over(daemon, config="rules: [" + ", ".join(f"'{rule}'" for rule in rules) + f"]\n{QUICK}")
+        equal(joined(Client(second.socket)), expected, "joined")
+        source.sendto(b"after", ("239.1.5.5", 6000))
+        equal(receive(sock)[0], b"after", "payload")
+        wait_until(lambda: [one["mode"] for one in known(second) if one["host"]] == ["include"], "it has answered")
+        equal(joined(Client(second.socket)), expected, "joined in the end")
+        second.stop()
+
+
 def joined_by(group, number):
     """A host of its own joins this group."""
     return frame4(report3((TO_EXCLUDE, group, [])), f"10.2.1.{number}", number)

@@ -544,7 +544,8 @@ const struct receivers *demand_receivers(const struct demand *demand)
 }
 
 /* As a report of a host that does not exist. */
-void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *group)
+void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *group,
+		   const struct xmc_addr *source)
 {
 	const struct demand_config *config = &demand->config;
 	const struct receivers_rules rules = {
@@ -552,7 +553,12 @@ void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *gr
 		.most_members = UINT32_MAX,
 		.membership_ns = config->querier ? ASSUMED_NS : demand_membership_ns(config),
 	};
-	const struct group_record record = {.kind = RECORD_IS_EXCLUDE, .group = *group};
+	bool ipv4 = addr_is_ipv4(source), named = !addr_is_any(source);
+	const struct group_record record = {
+		.kind = named ? RECORD_ALLOW : RECORD_IS_EXCLUDE,
+		.group = *group,
+		.sources = {&source->b[ipv4 ? 12 : 0], named, ipv4},
+	};
 	const struct receiver_host host = {.address = {.b = {0}}};
 
 	receivers_report(demand->receivers, &rules, ifindex, &host, 3, &record, clock_ns());

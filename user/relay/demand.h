@@ -77,9 +77,10 @@ const struct receivers *demand_receivers(const struct demand *demand);
 
 /* ---- from one process to the next ---- */
 
-/* Somebody wanted this group when the predecessor ended: it is wanted until the receivers have had
- * time to answer the first query; where another router asks, until its next queries are answered.
- * Call demand_configure() before. */
-void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *group);
+/* Somebody wanted this group, or this source of it (all zero: any), when the predecessor ended: it
+ * is wanted until the receivers have had time to answer the first query; where another router asks,
+ * until its next queries are answered. Call demand_configure() before. */
+void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *group,
+		   const struct xmc_addr *source);
 
 #endif

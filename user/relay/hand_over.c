@@ -171,22 +171,39 @@ static json_t *describe_memberships(struct hand_over *offer, const struct member
 	return array;
 }
 
+struct wanted_groups {
+	const struct receivers *receivers;
+	uint64_t now_ns;
+	json_t *array;
+};
+
+/* Each source for itself if all receivers name theirs. */
 static void describe_wanted_group(void *context, int ifindex, const struct xmc_addr *group)
 {
-	json_t **array = context;
-	char text[ADDR_TEXT_SIZE];
+	struct wanted_groups *wanted = context;
+	struct receivers_sources sources = {.count = 0};
+	char text[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE];
 
-	json_add(array,
-		 json_pack("{s:s, s:i}", "group", addr_format(group, text), "ifindex", ifindex));
+	addr_format(group, text);
+	receivers_add_sources(wanted->receivers, ifindex, group, wanted->now_ns, &sources);
+	if (sources.others || sources.more || !sources.count)
+		json_add(&wanted->array,
+			 json_pack("{s:s, s:i}", "group", text, "ifindex", ifindex));
+	else
+		for (unsigned int i = 0; i < sources.count; i++)
+			json_add(&wanted->array,
+				 json_pack("{s:s, s:i, s:s}", "group", text, "ifindex", ifindex,
+					   "source", addr_format(&sources.list[i], source)));
 }
 
 /* What receivers want: they would have to be asked first otherwise. */
 static json_t *describe_wanted(const struct demand *demand)
 {
-	json_t *array = json_array();
+	struct wanted_groups wanted = {
+		.receivers = demand_receivers(demand), .now_ns = clock_ns(), .array = json_array()};
 
-	receivers_visit_groups(demand_receivers(demand), describe_wanted_group, &array);
-	return array;
+	receivers_visit_groups(wanted.receivers, describe_wanted_group, &wanted);
+	return wanted.array;
 }
 
 /* What the successor has to switch on again at its end. */

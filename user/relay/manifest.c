@@ -250,7 +250,7 @@ static void read_memberships(struct manifest *manifest, struct reading *reading,
 	}
 }
 
-/* An older version has none. */
+/* An older version has none, or no sources. */
 static void read_wanted(struct manifest *manifest, struct reading *reading, const json_t *json)
 {
 	const json_t *list = json_object_get(json, "wanted");
@@ -265,6 +265,8 @@ static void read_wanted(struct manifest *manifest, struct reading *reading, cons
 		struct membership_entry *entry = &manifest->wanted[manifest->nr_wanted++];
 
 		read_address(reading, value, "group", false, &entry->group);
+		if (json_object_get(value, "source"))
+			read_address(reading, value, "source", false, &entry->source);
 		entry->ifindex = (int)read_number(reading, value, "ifindex", 1, INT32_MAX);
 	}
 }

@@ -55,7 +55,7 @@ static int open_demand(struct relay *relay, const struct config *config)
 		demand_configure(relay->demand, &config->demand);
 	list = inheritance_wanted(relay->inheritance, &count);
 	for (unsigned int i = 0; !err && i < count; i++)
-		demand_assume(relay->demand, list[i].ifindex, &list[i].group);
+		demand_assume(relay->demand, list[i].ifindex, &list[i].group, &list[i].source);
 	return err;
 }
 
