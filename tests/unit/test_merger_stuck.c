@@ -92,6 +92,7 @@ static void test_stuck(void **state)
 		.sizes = {.frames = FRAMES, .rx_ring = FRAMES},
 		.egress = {.engine = ENGINE_SENDMMSG, .wakeup = WAKEUP_EVENTFD},
 	};
+	const struct feed_frames frames = {.count = FRAMES, .capacity = 1500, .wakeup_fd = -1};
 	struct stuck_thread stuck;
 	struct ruleset *ruleset;
 	struct worker *worker;
@@ -105,7 +106,7 @@ static void test_stuck(void **state)
 	assert_int_equal(worker_open(&worker, &options), 0);
 	assert_int_equal(worker_start(worker, ruleset), 0);
 	merger = merger_get();
-	feed = merger_add_feed(merger, 1500);
+	feed = merger_add_feed(merger, &frames);
 	merged = merged_new(merger, &rule);
 	assert_non_null(feed);
 	assert_non_null(merged);
@@ -125,7 +126,7 @@ static void test_stuck(void **state)
 	/* From now on without waiting; all is still there. */
 	assert_false(merger_settle(merger, NULL, NULL));
 	merged_put(merged);
-	merger_remove_feed(merger, feed);
+	assert_false(merger_remove_feed(merger, feed));
 	/* The worker's own threads end. */
 	assert_int_equal(worker_pause(worker), -EIO);
 	assert_false(worker_failed(worker));

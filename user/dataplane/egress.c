@@ -155,15 +155,53 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 
 /* ---- the loop ---- */
 
+static struct feed *feed_of(const struct egress *egress)
+{
+	return atomic_load_explicit(&egress->feed, memory_order_acquire);
+}
+
 static bool take_entry(const struct egress *egress, struct frame_entry *entry)
 {
-	return egress->merger ? merger_take(egress->merger, entry)
-			      : frame_queue_take(egress->queue, entry);
+	struct feed *feed;
+
+	if (egress->merger)
+		return merger_take(egress->merger, entry);
+	if (frame_queue_take(egress->queue, entry))
+		return true;
+	feed = feed_of(egress);
+	return feed && frame_queue_take(&feed->done, entry);
 }
 
 static bool is_empty(const struct egress *egress)
 {
-	return egress->merger ? merger_empty(egress->merger) : frame_queue_empty(egress->queue);
+	struct feed *feed = feed_of(egress);
+
+	if (egress->merger)
+		return merger_empty(egress->merger);
+	return frame_queue_empty(egress->queue) && (!feed || frame_queue_empty(&feed->done));
+}
+
+/* As frame_queue_sleep(). */
+static bool announce_sleep(const struct egress *egress)
+{
+	struct feed *feed = feed_of(egress);
+
+	if (egress->merger)
+		return merger_sleep(egress->merger);
+	return frame_queue_sleep(egress->queue) && (!feed || frame_queue_sleep(&feed->done));
+}
+
+static void announce_awake(const struct egress *egress)
+{
+	struct feed *feed = feed_of(egress);
+
+	if (egress->merger) {
+		merger_awake(egress->merger);
+		return;
+	}
+	frame_queue_awake(egress->queue);
+	if (feed)
+		frame_queue_awake(&feed->done);
 }
 
 /* Take what is queued and prepare its sends; stop at a marker. Returns entries taken or -errno. */
@@ -210,8 +248,7 @@ static bool may_sleep(struct egress_loop *loop, struct spin *spin)
 		return true; /* for sends in flight; the queue may hold more */
 	if (spin_again(spin))
 		return false;
-	return loop->egress->merger ? merger_sleep(loop->egress->merger)
-				    : frame_queue_sleep(loop->egress->queue);
+	return announce_sleep(loop->egress);
 }
 
 int egress_loop_run(struct egress_loop *loop)
@@ -238,10 +275,7 @@ int egress_loop_run(struct egress_loop *loop)
 			continue;
 		err = outbox_push(&loop->outbox, !taken && may_sleep(loop, &spin),
 				  egress->merger ? merger_deadline(egress->merger) : UINT64_MAX);
-		if (egress->merger)
-			merger_awake(egress->merger);
-		else
-			frame_queue_awake(egress->queue);
+		announce_awake(egress);
 		if (err)
 			return err;
 	}

@@ -41,8 +41,9 @@ struct egress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	struct merger *merger; /* of its thread: instead of both; NULL: a worker's */
-	unsigned int shard;    /* of streams and outputs: the one that is ours */
+	struct merger *merger;	     /* of its thread: instead of both; NULL: a worker's */
+	_Atomic(struct feed *) feed; /* whose frames it returns; NULL: nothing is merged yet */
+	unsigned int shard;	     /* of streams and outputs: the one that is ours */
 	enum egress_engine engine;
 	enum egress_wakeup wakeup;
 	int wakeup_fd;	/* eventfd, written by ingress */

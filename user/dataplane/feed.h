@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A feed takes copies of datagrams from one ingress thread to the merger (merger.h).
+ * A feed takes datagrams from one ingress thread to the merger (merger.h), and their frames back to
+ * the egress thread of the same worker, which alone fills the fill ring.
  *
- *     ingress thread   pops a free slot, fills it, pushes it into the queue
- *     merger's thread  takes it from the queue, and pushes it into the ring of free slots
+ *     ingress thread   pushes the frames of a datagram into `queue`
+ *     merger's thread  takes them, notes the datagram in a slot, and decides; a datagram that has
+ *                      to wait is copied; pushes frames that it does not need any more into `done`
+ *     egress thread    takes them from there, and returns them
  *
- * Free slots are used again in the reverse order, so that only as much memory is touched as the
- * most datagrams at once need.
+ * Slots and their memory are the merger's thread's. Free slots are used again in the reverse order,
+ * so that only as much memory is touched as the most datagrams at once need.
  */
 #ifndef XMCAST_DATAPLANE_FEED_H
 #define XMCAST_DATAPLANE_FEED_H
 
 #include <stdalign.h>
-#include <sys/uio.h>
 
 #include "dataplane/frame_queue.h"
 #include "dataplane/merge.h"
@@ -22,82 +24,105 @@
 /* If more slots than these are taken, gaps are given up. */
 #define FEED_MANY_TAKEN (FEED_SLOTS / 4 * 3)
 
+/* In slot.frame: the datagram was copied. */
+#define FEED_NO_FRAME UINT32_MAX
+
 struct merged;
 
-/* A datagram. `data` begins with its IP header. */
+/* The frames of a worker. */
+struct feed_frames {
+	uint8_t *memory;
+	size_t size;	   /* of a frame */
+	uint32_t count;	   /* of frames */
+	uint32_t capacity; /* bytes of the largest datagram, with headers */
+	int wakeup_fd;	   /* of the egress thread */
+};
+
+/* What is said of an entry of the queue beside it. */
+struct feed_note {
+	uint64_t arrived_ns;
+	struct merge_skipped skipped; /* of the stream and its kind, since the last one of both */
+};
+
+/* A datagram. */
 struct slot {
 	struct merge_item item; /* first, so that a decided item leads to its slot */
 	struct merged *merged;
 	struct stream *stream; /* by which it came */
+	uint8_t *data;	       /* its frame, or the slot's memory */
 	uint32_t index;	       /* of all feeds' slots */
+	uint32_t frame;	       /* or FEED_NO_FRAME */
 	uint32_t stamp;
-	struct merge_skipped skipped; /* of the stream and its kind, since the last one of both */
-	uint16_t udp;		      /* offset of the UDP header in `data` */
-	uint16_t length;
-	alignas(8) uint8_t data[];
+	uint16_t ip;	 /* offset of the IP header in `data` */
+	uint16_t udp;	 /* offset of the UDP header */
+	uint16_t length; /* bytes of payload */
 };
 
 struct feed {
-	struct frame_queue queue;
-	int wakeup_fd; /* of the merger's thread */
+	struct frame_queue queue; /* ingress thread to merger's thread */
+	struct frame_queue done;  /* merger's thread to egress thread */
+	int wakeup_fd;		  /* of the merger's thread */
 	unsigned int number;
-	size_t slot_size;
-	uint32_t capacity; /* bytes of the largest datagram, with headers */
-	uint8_t *memory;
+	struct feed_frames frames;
+	uint32_t most; /* frames that the merger may have, so that other rules have some */
+	struct feed_note *notes; /* of the entries of `queue` */
 
 	/* The ingress thread's. */
-	uint32_t *free;
-	unsigned int nr_free;
-	bool pushed; /* since the last publish */
+	alignas(CACHE_LINE) bool pushed; /* since the last publish */
+	uint32_t seen_done;		 /* last value read of done.head */
 
 	/* The merger's thread. */
-	alignas(CACHE_LINE) _Atomic uint32_t returned; /* slots pushed into the ring, so far */
-	unsigned int taken;			       /* slots that it has */
+	alignas(CACHE_LINE) struct slot *slots;
+	uint8_t *memory;  /* of the slots */
+	size_t slot_size; /* in `memory` */
+	uint32_t *free;
+	unsigned int nr_free;
 	uint32_t settle_at;	/* position of the queue that has to be reached */
 	struct merged *largest; /* of the rules: held most slots when looked for; or NULL */
 	uint32_t largest_left;	/* how often it is used before it is looked for again */
-
-	uint32_t *ring;				/* of returned slots */
-	alignas(CACHE_LINE) uint32_t reclaimed; /* of these: taken out; ingress */
 };
 
 /* NULL: no memory. */
-struct feed *feed_new(unsigned int number, uint32_t capacity);
+struct feed *feed_new(unsigned int number, const struct feed_frames *frames);
 void feed_free(struct feed *feed);
 
-static inline struct slot *feed_slot(const struct feed *feed, uint32_t i)
-{
-	return (struct slot *)(feed->memory + i * feed->slot_size);
-}
+/* ---- the ingress thread ---- */
 
-/* The parts of a slot that each thread uses, because slots do not stay in the cache if many are
- * taken. */
-static inline void feed_prefetch(const struct feed *feed, uint32_t i)
-{
-	const char *slot = (const char *)feed_slot(feed, i);
-
-	for (size_t offset = 0; offset < sizeof(struct slot) + 64; offset += 64)
-		__builtin_prefetch(slot + offset, 1);
-}
-
-/* The ingress thread. Copy a datagram of a stream, of which `entry` says the offsets in the first
- * part. `arrived_ns`: never less than before. `skipped`: what unmerged_read() says of it.
- * False: no slot is free, or it is too large. */
-bool feed_push(struct feed *feed, const struct frame_entry *entry, uint64_t arrived_ns,
-	       struct merge_skipped skipped, const uint8_t *frame, const struct iovec *parts,
-	       unsigned int count);
+/* A datagram of a stream, whose frames are `count` entries as those of a frame queue.
+ * `arrived_ns`: never less than before. `skipped`: what unmerged_read() says of it. False: the
+ * merger has too many frames, or it is too large; nothing was pushed. */
+bool feed_push(struct feed *feed, const struct frame_entry *entries, unsigned int count,
+	       uint64_t arrived_ns, struct merge_skipped skipped);
 
 /* Show the merger what was pushed. 0 or -errno: it could not be woken. */
 int feed_publish(struct feed *feed);
 
-/* The merger's thread: the slot is free. */
-static inline void feed_return(struct feed *feed, uint32_t i)
-{
-	uint32_t returned = atomic_load_explicit(&feed->returned, memory_order_relaxed);
+/* ---- the merger's thread ---- */
 
-	feed->ring[returned % FEED_SLOTS] = i;
-	feed->taken--;
-	atomic_store_explicit(&feed->returned, returned + 1, memory_order_release);
+static inline unsigned int feed_taken(const struct feed *feed)
+{
+	return FEED_SLOTS - feed->nr_free;
 }
+
+/* Of the entry that frame_queue_peek() returns. */
+static inline const struct feed_note *feed_note(const struct feed *feed)
+{
+	uint32_t tail = atomic_load_explicit(&feed->queue.tail, memory_order_relaxed);
+
+	return &feed->notes[tail & feed->queue.mask];
+}
+
+/* Take the next datagram, which there is, and a slot for it, of which one is free. */
+struct slot *feed_take(struct feed *feed);
+
+/* The datagram has to wait: copy it, so that its frame is free. */
+void feed_keep(struct feed *feed, struct slot *slot);
+
+/* The slot is free, and so is its frame. */
+void feed_return(struct feed *feed, struct slot *slot);
+
+/* Show the egress thread the frames that are done. It is woken only for many, because each call of
+ * its engine costs more than what a few frames are worth. */
+void feed_publish_done(struct feed *feed);
 
 #endif

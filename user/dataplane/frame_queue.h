@@ -38,7 +38,6 @@ struct frame_entry {
 	union {
 		struct stream *stream; /* NULL: nothing to send, only the frame to return */
 		uint64_t generation;   /* of a marker */
-		uint64_t arrived_ns;   /* of a datagram of a feed (feed.h) */
 	};
 	uint32_t frame;	 /* its index in the UMEM */
 	uint16_t ip;	 /* offset of the IP header in the frame */

@@ -118,48 +118,46 @@ static uint32_t payload_left(const struct frame_entry *entry, const struct xsk_f
 	return begin + entry->length > end ? begin + entry->length - end : 0;
 }
 
-/* Copy a datagram that is merged; its frames are only returned. */
-static void divert(struct ingress *ingress, struct frame_entry *entry,
-		   const struct xsk_frame *frames, unsigned int count)
+/* Give a datagram that is merged to the merger. False: its frames are only returned. */
+static bool divert(struct ingress *ingress, const struct frame_entry *entries, unsigned int count)
 {
-	struct stream *stream = entry->stream;
-	struct iovec parts[XSK_MAX_PIECES];
+	struct stream *stream = entries->stream;
+	struct unmerged *unmerged = &stream->shards[ingress->shard].unmerged;
+	const uint8_t *payload =
+		xsk_frame(ingress->xsk, entries->frame) + entries->udp + sizeof(struct xmc_udp);
+	uint32_t readable = entries->length;
 	struct merge_skipped skipped;
-	struct unmerged *unmerged;
-	const uint8_t *payload;
-	uint32_t readable;
 
-	if (!stream || !stream->merged)
-		return;
-	unmerged = &stream->shards[ingress->shard].unmerged;
-	payload = xsk_frame(ingress->xsk, frames[0].index) + entry->udp + sizeof(struct xmc_udp);
-	readable = entry->length - payload_left(entry, &frames[0]);
+	for (unsigned int i = 1; i < count; i++)
+		readable -= entries[i].length;
 	skipped = unmerged_read(unmerged, stream->merged, payload, readable);
-	for (unsigned int i = 0; i < count; i++) {
-		parts[i].iov_base = xsk_frame(ingress->xsk, frames[i].index) + frames[i].offset;
-		parts[i].iov_len = frames[i].length;
-	}
-	if (ingress->feed && feed_push(ingress->feed, entry, pass_ns(ingress), skipped,
-				       xsk_frame(ingress->xsk, frames[0].index), parts, count)) {
+	if (ingress->feed && feed_push(ingress->feed, entries, count, pass_ns(ingress), skipped)) {
 		unmerged_clear(unmerged, skipped);
-	} else {
-		unmerged_add(unmerged, stream->merged, payload, readable);
-		/* No egress thread counts in this shard of a stream that is merged. */
-		for (unsigned int i = 0; i < stream->nr_outputs; i++)
-			counter_add(&stream->outputs[i]
-					     .shards[ingress->shard]
-					     .withheld[WITHHELD_MERGE_FULL],
-				    1);
-		counter_add(&ingress->counters.merge_full, stream->nr_outputs);
+		return true;
 	}
-	entry->stream = NULL;
+	unmerged_add(unmerged, stream->merged, payload, readable);
+	/* No egress thread counts in this shard of a stream that is merged. */
+	for (unsigned int i = 0; i < stream->nr_outputs; i++)
+		counter_add(
+			&stream->outputs[i].shards[ingress->shard].withheld[WITHHELD_MERGE_FULL],
+			1);
+	counter_add(&ingress->counters.merge_full, stream->nr_outputs);
+	return false;
 }
 
-static void push(struct ingress *ingress, const struct frame_entry *entry)
+/* Pass on a datagram, which has `count` frames. */
+static void push(struct ingress *ingress, struct frame_entry *entries, unsigned int count)
 {
-	xsk_hand_over(ingress->xsk, entry->frame, OWNER_INGRESS, OWNER_QUEUE);
+	for (unsigned int i = 0; i < count; i++)
+		xsk_hand_over(ingress->xsk, entries[i].frame, OWNER_INGRESS, OWNER_QUEUE);
+	if (entries->stream && entries->stream->merged) {
+		if (divert(ingress, entries, count))
+			return;
+		entries->stream = NULL;
+	}
 	/* Never full: the queue has an entry for each frame. */
-	frame_queue_push(ingress->queue, entry);
+	for (unsigned int i = 0; i < count; i++)
+		frame_queue_push(ingress->queue, &entries[i]);
 }
 
 /* Show the egress thread what was pushed, and wake it if it sleeps. */
@@ -170,6 +168,10 @@ static void publish(struct ingress *ingress)
 	err = ingress->feed ? feed_publish(ingress->feed) : 0;
 	if (err && log_allowed(&ingress->wakeup_limit, "ingress-wakeup-failed"))
 		log_error("ingress-wakeup-failed", LOG_ERROR(err));
+	/* Of what is merged only the merger's thread must know. */
+	if (ingress->queue->pushed ==
+	    atomic_load_explicit(&ingress->queue->head, memory_order_relaxed))
+		return;
 	frame_queue_publish(ingress->queue);
 	if (!frame_queue_must_wake(ingress->queue))
 		return;
@@ -229,26 +231,26 @@ static uint32_t sum_lengths(const struct ingress *ingress)
 }
 
 /* Queue all frames of a packet; without a stream they are only returned. */
-static void push_pieces(struct ingress *ingress, struct frame_entry *entry)
+static void push_pieces(struct ingress *ingress, const struct frame_entry *entry)
 {
 	uint32_t left = entry->stream ? payload_left(entry, &ingress->pieces[0]) : 0;
+	struct frame_entry entries[XSK_MAX_PIECES] = {*entry};
 
-	entry->pieces = (uint8_t)(ingress->nr_pieces - 1);
-	push(ingress, entry);
+	entries[0].pieces = (uint8_t)(ingress->nr_pieces - 1);
 	for (unsigned int i = 1; i < ingress->nr_pieces; i++) {
 		const struct xsk_frame *piece = &ingress->pieces[i];
 		/* Behind the payload there may be padding. */
 		uint32_t length = left < piece->length ? left : piece->length;
-		const struct frame_entry more = {
+
+		entries[i] = (struct frame_entry){
 			.kind = FRAME_PIECE,
 			.frame = piece->index,
 			.udp = piece->offset,
 			.length = (uint16_t)length,
 		};
-
-		push(ingress, &more);
 		left -= length;
 	}
+	push(ingress, entries, ingress->nr_pieces);
 	ingress->nr_pieces = 0;
 	ingress->too_large = false;
 }
@@ -263,7 +265,6 @@ static void end_packet(struct ingress *ingress)
 		counter_add(&ingress->counters.drops[INGRESS_TOO_LARGE], 1);
 	else
 		classify(ingress, &ingress->pieces[0], sum_lengths(ingress), &entry);
-	divert(ingress, &entry, ingress->pieces, ingress->nr_pieces);
 	push_pieces(ingress, &entry);
 }
 
@@ -273,10 +274,10 @@ static void add_piece(struct ingress *ingress, const struct xsk_frame *frame)
 	if (ingress->nr_pieces < XSK_MAX_PIECES) {
 		ingress->pieces[ingress->nr_pieces++] = *frame;
 	} else {
-		const struct frame_entry surplus = {.kind = FRAME_DATA, .frame = frame->index};
+		struct frame_entry surplus = {.kind = FRAME_DATA, .frame = frame->index};
 
 		ingress->too_large = true;
-		push(ingress, &surplus);
+		push(ingress, &surplus, 1);
 	}
 	if (!frame->more)
 		end_packet(ingress);
@@ -332,8 +333,7 @@ static unsigned int receive(struct ingress *ingress)
 			continue;
 		}
 		classify(ingress, &frames[i], frames[i].length, &entry);
-		divert(ingress, &entry, &frames[i], 1);
-		push(ingress, &entry);
+		push(ingress, &entry, 1);
 	}
 	publish(ingress);
 	return count;

@@ -8,8 +8,7 @@
  * that sleeps. Frames without a stream are queued as well, because only the egress thread returns
  * frames.
  *
- * Datagrams of rules that merge their inputs are copied into a feed (merger.h), and their frames
- * are queued without a stream.
+ * Datagrams of rules that merge their inputs are pushed into a feed (merger.h) instead.
  *
  * Between two looks at the RX ring it replaces its ruleset if the main thread has left another one
  * in `next`, and pushes a marker: frames behind it were matched with the new ruleset (worker.h).

@@ -15,9 +15,6 @@
 /* How often the main thread looks whether the merger's thread has settled. */
 #define SETTLE_MS 1000
 
-/* How many datagrams before its turn a slot is fetched into the cache. */
-#define AHEAD 4
-
 /* For how many datagrams the rule that holds most is used, while slots are short: to look at all
  * rules that wait for each datagram would take longer the more there are. */
 #define LARGEST_FOR 64
@@ -41,10 +38,11 @@ struct merger {
 	struct merged *draining; /* it may have decided something */
 	struct merged *waiting;	 /* those that hold something: a list */
 	uint64_t earliest_ns;	 /* no deadline of these is earlier */
+	struct slot *fresh;	 /* has been offered just now, and not been decided; or NULL */
 	struct feed *short_of;	 /* of slots: somebody has to give up a gap; or NULL */
 	struct feed *turn;	 /* the feed that has the first datagram, or NULL */
 	uint64_t turn_until_ns;	 /* when that of another feed has arrived */
-	uint32_t turn_left;	 /* datagrams that it had when the others were looked at */
+	uint32_t turn_left;	 /* entries that it had when the others were looked at */
 };
 
 /* ---- feeds and slots ---- */
@@ -56,7 +54,7 @@ static struct feed *feed_at(const struct merger *merger, unsigned int i)
 
 static struct slot *slot_at(const struct merger *merger, uint32_t index)
 {
-	return feed_slot(feed_at(merger, index / FEED_SLOTS), index % FEED_SLOTS);
+	return &feed_at(merger, index / FEED_SLOTS)->slots[index % FEED_SLOTS];
 }
 
 uint8_t *merger_frame(const struct merger *merger, uint32_t slot)
@@ -67,7 +65,13 @@ uint8_t *merger_frame(const struct merger *merger, uint32_t slot)
 void merger_return(struct merger *merger, const uint32_t *slots, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
-		feed_return(feed_at(merger, slots[i] / FEED_SLOTS), slots[i] % FEED_SLOTS);
+		feed_return(feed_at(merger, slots[i] / FEED_SLOTS), slot_at(merger, slots[i]));
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed)
+			feed_publish_done(feed);
+	}
 }
 
 /* ---- deadlines ---- */
@@ -152,7 +156,7 @@ static void drop(struct merger *merger, struct slot *slot, enum withheld reason)
 		counter_add(&stream->outputs[i].shards[stream->nr_shards - 1].withheld[reason], 1);
 	counter_add(reason == WITHHELD_NO_NUMBER ? merger->thread.withheld : merger->thread.unused,
 		    stream->nr_outputs);
-	feed_return(feed_at(merger, slot->index / FEED_SLOTS), slot->index % FEED_SLOTS);
+	feed_return(feed_at(merger, slot->index / FEED_SLOTS), slot);
 }
 
 /* The stream by which the rule's datagrams leave. It stays the same until it is closed, so that
@@ -180,6 +184,7 @@ static void describe(struct slot *slot, struct frame_entry *entry)
 		.kind = FRAME_DATA,
 		.stream = choose_stream(slot->merged, slot->stream),
 		.frame = slot->index,
+		.ip = slot->ip,
 		.udp = slot->udp,
 		.length = (uint16_t)length,
 		.stamp = slot->stamp,
@@ -200,6 +205,8 @@ static bool drain(struct merger *merger, struct frame_entry *entry)
 	while (merged && (item = merge_take(merged->merge))) {
 		struct slot *slot = (struct slot *)item;
 
+		if (slot == merger->fresh)
+			merger->fresh = NULL;
 		merged->undecided[slot->index / FEED_SLOTS]--;
 		if (item->verdict == MERGE_SEND) {
 			describe(slot, entry);
@@ -209,20 +216,23 @@ static bool drain(struct merger *merger, struct frame_entry *entry)
 	}
 	if (merged)
 		note_deadline(merger, merged);
+	if (merger->fresh)
+		feed_keep(feed_at(merger, merger->fresh->index / FEED_SLOTS), merger->fresh);
+	merger->fresh = NULL;
 	merger->draining = NULL;
 	return false;
 }
 
 /* ---- what arrives ---- */
 
-static void offer(struct merger *merger, struct feed *feed, struct slot *slot)
+static void offer(struct merger *merger, struct feed *feed, struct slot *slot,
+		  struct merge_skipped skipped)
 {
 	struct merged *merged = slot->merged;
 	struct merge_datagram datagram;
 
-	feed->taken++;
-	if (slot->skipped.count)
-		merge_skip(merged->merge, slot->stream->rule.side, slot->skipped);
+	if (skipped.count)
+		merge_skip(merged->merge, slot->stream->rule.side, skipped);
 	if (!merged_read(merged, slot->data + slot->udp + sizeof(struct xmc_udp), slot->length,
 			 &datagram)) {
 		drop(merger, slot, WITHHELD_NO_NUMBER);
@@ -230,9 +240,10 @@ static void offer(struct merger *merger, struct feed *feed, struct slot *slot)
 	}
 	merged->undecided[feed->number]++;
 	merge_offer(merged->merge, &slot->item, slot->stream->rule.side, &datagram, merger->now_ns);
-	if (feed->taken > FEED_MANY_TAKEN)
+	if (feed_taken(feed) > FEED_MANY_TAKEN)
 		merger->short_of = feed;
 	merger->draining = merged;
+	merger->fresh = slot;
 }
 
 /* Find the feed whose first datagram is the oldest. False: they are empty. */
@@ -244,40 +255,48 @@ static bool begin_turn(struct merger *merger)
 	merger->turn_until_ns = UINT64_MAX;
 	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
 		struct feed *feed = feed_at(merger, i);
-		const struct frame_entry *first = feed ? frame_queue_peek(&feed->queue) : NULL;
+		uint64_t arrived_ns;
 
-		if (!first)
+		if (!feed || !frame_queue_peek(&feed->queue))
 			continue;
-		if (first->arrived_ns < first_ns) {
+		arrived_ns = feed_note(feed)->arrived_ns;
+		if (arrived_ns < first_ns) {
 			merger->turn_until_ns = first_ns;
 			merger->turn = feed;
 			merger->turn_left = frame_queue_seen(&feed->queue);
-			first_ns = first->arrived_ns;
-		} else if (first->arrived_ns < merger->turn_until_ns) {
-			merger->turn_until_ns = first->arrived_ns;
+			first_ns = arrived_ns;
+		} else if (arrived_ns < merger->turn_until_ns) {
+			merger->turn_until_ns = arrived_ns;
 		}
 	}
 	return merger->turn;
 }
 
+/* Does the feed whose turn it was have the first datagram? */
+static bool continues(const struct merger *merger)
+{
+	return merger->turn && merger->turn_left &&
+	       feed_note(merger->turn)->arrived_ns <= merger->turn_until_ns;
+}
+
 /* Take the datagram that has arrived first. False: the feeds are empty. */
 static bool take_first(struct merger *merger)
 {
-	const struct frame_entry *first =
-		merger->turn && merger->turn_left ? frame_queue_peek(&merger->turn->queue) : NULL;
-	struct frame_entry entry;
+	struct feed *feed;
+	struct feed_note note;
+	uint32_t before;
 
-	if ((!first || first->arrived_ns > merger->turn_until_ns) && !begin_turn(merger))
+	if (!continues(merger) && !begin_turn(merger))
 		return false;
-	if (!frame_queue_take(&merger->turn->queue, &entry))
+	feed = merger->turn;
+	if (!feed->nr_free)
 		return false;
-	merger->turn_left--;
-	first = frame_queue_ahead(&merger->turn->queue, AHEAD);
-	if (first)
-		feed_prefetch(merger->turn, first->frame);
-	if (entry.arrived_ns > merger->now_ns)
-		merger->now_ns = entry.arrived_ns;
-	offer(merger, merger->turn, feed_slot(merger->turn, entry.frame));
+	note = *feed_note(feed);
+	before = frame_queue_seen(&feed->queue);
+	if (note.arrived_ns > merger->now_ns)
+		merger->now_ns = note.arrived_ns;
+	offer(merger, feed, feed_take(feed), note.skipped);
+	merger->turn_left -= before - frame_queue_seen(&feed->queue);
 	return true;
 }
 
@@ -293,6 +312,9 @@ static bool take_next(struct merger *merger)
 	now_ns = clock_ns();
 	if (take_first(merger))
 		return true;
+	/* All of its slots are taken by what is being sent: the time stays where it is. */
+	if (merger->turn)
+		return false;
 	merger->now_ns = now_ns;
 	return false;
 }
@@ -520,14 +542,14 @@ bool merger_settle(struct merger *merger, struct merged *merged, struct feed *fe
 	return true;
 }
 
-struct feed *merger_add_feed(struct merger *merger, uint32_t capacity)
+struct feed *merger_add_feed(struct merger *merger, const struct feed_frames *frames)
 {
 	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
 		struct feed *feed;
 
 		if (feed_at(merger, i))
 			continue;
-		feed = feed_new(i, capacity);
+		feed = feed_new(i, frames);
 		if (feed && merger->runs)
 			feed->wakeup_fd = merger->thread.wakeup_fd;
 		atomic_store(&merger->feeds[i], feed);
@@ -536,16 +558,18 @@ struct feed *merger_add_feed(struct merger *merger, uint32_t capacity)
 	return NULL;
 }
 
-void merger_remove_feed(struct merger *merger, struct feed *feed)
+bool merger_remove_feed(struct merger *merger, struct feed *feed)
 {
 	if (!feed)
-		return;
+		return true;
 	if (!merger_settle(merger, NULL, feed))
-		return;
+		return false;
 	atomic_store(&merger->feeds[feed->number], NULL);
 	/* The thread may be looking at it right now. */
-	if (merger_settle(merger, NULL, NULL))
-		feed_free(feed);
+	if (!merger_settle(merger, NULL, NULL))
+		return false;
+	feed_free(feed);
+	return true;
 }
 
 uint32_t merger_queued(const struct merger *merger)

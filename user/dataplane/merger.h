@@ -5,20 +5,20 @@
  * outputs. One thread decides (merge.h) and sends, because two threads that send by themselves
  * would reorder.
  *
- *     ingress thread of a side ──copy──▶ feed ──┐
- *     ingress thread of a side ──copy──▶ feed ──┴─▶ merger_take(): merge.h ─▶ egress loop ─▶ sockets
- *                                         ▲                                        │
- *                                         └─────────── slots that are done ────────┘
+ *     ingress thread of a side ──▶ feed ──┐
+ *     ingress thread of a side ──▶ feed ──┴─▶ merger_take(): merge.h ─▶ egress loop ─▶ sockets
+ *                                                                           │
+ *     egress thread of its worker ◀── feed ◀────────── frames that are done ┘
  *
  * What has arrived first in any feed is decided first, and the time of the merge is that of the
  * arrival. So a thread that is behind decides as one that is not: it gives up no gap that a datagram
  * in a feed fills, and takes no old number for a new one.
  *
- * A feed belongs to one worker: slots for datagrams, a frame queue with the filled ones, and a ring
- * of the free ones back. A datagram is copied with its headers, and its frame returns to the fill
- * ring at once, so what is held behind a gap starves no other rule. A feed without a free slot is a
- * counted drop, of which the merge knows (merge_skip()). If most of the slots of a feed are taken,
- * the rule that holds most of them gives up gaps early, or its candidates.
+ * A feed belongs to one worker. What leaves at once is sent from its frame, and a duplicate costs
+ * nothing but the look at its number. Only what is held behind a gap is copied with its headers, so
+ * that it starves no other rule of frames. If the thread has most of the frames of a worker, further
+ * datagrams are counted drops, of which the merge knows (merge_skip()). If most of the slots of a
+ * feed are taken, the rule that holds most of them gives up gaps early, or its candidates.
  *
  * The thread runs the same loop as the egress thread of a worker (egress.h), which takes what the
  * merge has decided instead of a frame queue, and sleeps until the deadline of a gap if there is
@@ -75,12 +75,12 @@ bool merger_settle(struct merger *merger, struct merged *merged, struct feed *fe
 
 /* ---- feeds ---- */
 
-/* Main thread. A feed for datagrams of up to this many bytes, with headers. NULL: no memory, or
- * there are too many. */
-struct feed *merger_add_feed(struct merger *merger, uint32_t capacity);
+/* Main thread. NULL: no memory, or there are too many. */
+struct feed *merger_add_feed(struct merger *merger, const struct feed_frames *frames);
 
-/* The ingress thread has ended. Accepts NULL. Frees nothing if the merger's thread is stuck. */
-void merger_remove_feed(struct merger *merger, struct feed *feed);
+/* The threads of its worker have ended. Accepts NULL. False: the merger's thread is stuck, and may
+ * use the feed and its frames. */
+bool merger_remove_feed(struct merger *merger, struct feed *feed);
 
 /* Datagrams in the queues of the feeds; main thread. */
 uint32_t merger_queued(const struct merger *merger);

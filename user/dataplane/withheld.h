@@ -24,7 +24,7 @@ enum withheld {
 	WITHHELD_LATE,	     /* it was given up before it arrived, or is too old to know */
 	WITHHELD_FOREIGN,    /* of another sender, which did not take over */
 	WITHHELD_NO_NUMBER,  /* it has no number that can be read */
-	WITHHELD_MERGE_FULL, /* no memory for it was free */
+	WITHHELD_MERGE_FULL, /* too many were waiting to be merged */
 	WITHHELD_REASONS,
 };
 

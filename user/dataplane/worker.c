@@ -188,9 +188,11 @@ void worker_close(struct worker *worker)
 {
 	if (!worker || worker->in.heartbeat.stuck || worker->out.heartbeat.stuck)
 		return;
+	/* The merger's thread may still send from the frames. */
+	if (!merger_remove_feed(merger_get(), worker->feed))
+		return;
 	xsk_close(worker->xsk);
 	capture_tap_free(worker->tap);
-	merger_remove_feed(merger_get(), worker->feed);
 	frame_queue_destroy(&worker->queue);
 	close_fd(worker->ingress.egress_wakeup_fd);
 	close_fd(worker->ingress.control_fd);
@@ -234,10 +236,18 @@ int worker_prepare(struct worker *worker)
 static void provide_feed(struct worker *worker)
 {
 	struct merger *merger = merger_get();
+	const struct feed_frames frames = {
+		.memory = xsk_frame(worker->xsk, 0),
+		.size = (size_t)(xsk_frame(worker->xsk, 1) - xsk_frame(worker->xsk, 0)),
+		.count = xsk_frames(worker->xsk),
+		.capacity = xsk_capacity(worker->xsk),
+		.wakeup_fd = worker->egress.wakeup_fd,
+	};
 
 	if (worker->feed || !merger || !merger_runs(merger))
 		return;
-	worker->feed = merger_add_feed(merger, xsk_capacity(worker->xsk));
+	worker->feed = merger_add_feed(merger, &frames);
+	atomic_store(&worker->egress.feed, worker->feed);
 	atomic_store(&worker->ingress.next_feed, worker->feed);
 }
 
@@ -573,7 +583,8 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->submits = counter_read(&out->submits);
 	state->sends = counter_read(&out->sends);
 	state->cq_overflows = counter_read(&out->cq_overflows);
-	state->queued = frame_queue_length(&worker->queue);
+	state->queued = frame_queue_length(&worker->queue) +
+			(worker->feed ? frame_queue_length(&worker->feed->done) : 0);
 	state->in_flight = counter_read(&out->in_flight);
 	state->frames = xsk_frames(worker->xsk);
 	state->kernel_frames = xsk_kernel_frames(worker->xsk);

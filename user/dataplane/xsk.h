@@ -13,10 +13,13 @@
  *     fill ring                     the kernel           a packet arrives: to the RX ring
  *     RX ring                       the ingress thread   it is queued, whether or not it will be sent
  *     frame queue                   the queue            the egress thread takes it
+ *     feed (feed.h), of a datagram  the merger's thread  it is sent, dropped or copied: through the feed
+ *     that is merged                                     to the egress thread, which returns it
  *     in flight, with a count       the egress thread    its last send completes (at once if it has no
  *     of unfinished sends                                output): to the fill ring
  *
- * fill + RX + queued + in flight = all frames, always. The kernel may hold a frame between fill
+ * fill + RX + queued + in flight = all frames, always; what the feed and the merger's thread have is
+ * queued. The kernel may hold a frame between fill
  * ring and RX ring (of a packet that it then drops), so both count as one: a frame is the kernel's
  * from xsk_return() until xsk_receive(). worker_stop() checks the sum; a build with XMC_DEBUG also
  * asserts the owner of each frame at every hand-over.

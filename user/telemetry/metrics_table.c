@@ -308,7 +308,7 @@ const struct metric metric_table[] = {
 		 "was selected; side_change: packets of the input before were still being sent; "
 		 "of a rule with `merge`, duplicate: it had left already, late: it had been "
 		 "given up before, foreign: of another sender, no_number: its number cannot be "
-		 "read, merge_full: no memory was free."),
+		 "read, merge_full: too many were waiting to be merged."),
 	NOW(OUTPUT, BOOLEAN, "wanted", NULL,
 	    "Whether a receiver has joined the group of an output with `when joined`."),
 	COUNT_BY(OUTPUT, "icmp_errors", "error",
