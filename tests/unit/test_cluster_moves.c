@@ -115,6 +115,33 @@ static void moves_again_soon(void **state)
 	protocol_free(protocol);
 }
 
+/* The end of that move is set when the key changes: the move goes on, with another end. */
+static void moves_again_with_an_end(void **state)
+{
+	const struct shard_record passed = {.node = "a", .term = 2, .left = 60 * MS};
+	const struct shard_record over = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&passed);
+	struct shard_status status;
+	uint64_t from, latest, now = TIME + 100 * MS, end = now + 10 * MS;
+	int64_t epoch, again;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	protocol_end_asked(protocol, 0, end);
+	protocol_end_set(protocol, 0, now, end, NULL);
+	assert_true(protocol_ends(protocol, 0, now));
+	protocol_see_shard(protocol, now, radio.name, 0, 6, &over);
+	protocol_shard(protocol, 0, &status);
+	assert_true(status.ours && status.moving);
+	assert_int_not_equal(protocol_until(protocol, 0, now, &from, &again), 0);
+	assert_true(again > epoch);
+	assert_true(from <= now);
+	assert_false(protocol_wants_end(protocol, 0, now, &latest));
+	assert_true(protocol_wants_end(protocol, 0, end, &latest));
+	protocol_free(protocol);
+}
+
 /* The key has changed between the request for an end and its answer: the daemon has that end with
  * an older epoch than the one that a later request would have. */
 static void an_end_of_an_older_key(void **state)
@@ -539,6 +566,7 @@ int main(void)
 		cmocka_unit_test(has_the_numbers_in_time),
 		cmocka_unit_test(passes_on_in_time),
 		cmocka_unit_test(moves_again_soon),
+		cmocka_unit_test(moves_again_with_an_end),
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(the_last_move_counts),

@@ -355,15 +355,6 @@ static bool may_pass(const struct protocol *protocol, struct view_shard *shard, 
 	return true;
 }
 
-void move_resume(struct view_shard *shard)
-{
-	if (shard->ends > shard->old_end)
-		shard->old_end = shard->ends;
-	if (shard->ends_later > shard->old_end)
-		shard->old_end = shard->ends_later;
-	shard->ends = shard->ends_later = 0;
-}
-
 uint64_t move_left(const struct view_shard *shard, uint64_t now)
 {
 	uint64_t until = shard->ends > shard->quiet ? shard->ends : shard->quiet;

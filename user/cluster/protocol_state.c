@@ -268,7 +268,7 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 	*epoch = protocol_epoch(protocol, shard);
 	if (!is_wanted(protocol, shard, now))
 		return 0;
-	move_resume(shard);
+	view_resume(shard);
 	if (!is_held_without_store(protocol, shard, now))
 		until = least(until, protocol_deadline(protocol));
 	if (until <= now)

@@ -130,9 +130,6 @@ void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *tx
 /* The transaction whose answer was lost, if there is one, was not made. */
 void move_lost_not_made(struct protocol *protocol, uint64_t now);
 
-/* The shard is ours, whether or not an end was set. */
-void move_resume(struct view_shard *shard);
-
 /* Go on with a shard that was not passed on, or is held without the store. */
 void move_go_on(const struct protocol *protocol, struct view_shard *shard);
 

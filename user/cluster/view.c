@@ -181,6 +181,15 @@ static uint64_t exact_end(const struct view *view, uint64_t now, const struct sh
 	return (uint64_t)end + view->clock_error;
 }
 
+void view_resume(struct view_shard *shard)
+{
+	if (shard->ends > shard->old_end)
+		shard->old_end = shard->ends;
+	if (shard->ends_later > shard->old_end)
+		shard->old_end = shard->ends_later;
+	shard->ends = shard->ends_later = 0;
+}
+
 /* Its holder has changed, or what is known of the last change. */
 static void keep_record(struct view *view, uint64_t now, struct view_shard *shard, int64_t mod,
 			const struct shard_record *record)
@@ -190,9 +199,12 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 	char *cut;
 	uint64_t quiet = now + record->left + record->left * view->guard / view->deadline;
 
-	/* Its holder goes on. With `left` it was another node's meanwhile, which was not seen. */
-	if (same && !record->left && shard->from_mod == shard->mod)
+	/* Its holder goes on. With `left` it was another node's meanwhile, which was not seen. An
+	 * end that is set is of the older key: the daemon obeys it until it has a newer epoch. */
+	if (same && !record->left && shard->from_mod == shard->mod) {
 		shard->from_mod = mod;
+		view_resume(shard);
+	}
 	shard->mod = mod;
 	cut = record->cut ? strdup(record->cut) : NULL; /* it may be the same */
 	free(shard->cut);
@@ -237,7 +249,7 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 		wait_for_holder(view, now, shard);
 	/* A move that waits goes on if the same holder has renewed the record. */
 	stays = record && !record->left && record->term == shard->record.term &&
-		strcmp(record->node, shard->record.node) == 0 && !shard->ends;
+		strcmp(record->node, shard->record.node) == 0;
 	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);
 	if (!stays)
 		*shard->move_to = '\0';

@@ -128,6 +128,9 @@ struct view_shard *view_shard(const struct view *view, const char *lease, unsign
 struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *lease,
 				  unsigned int number, int64_t mod,
 				  const struct shard_record *record);
+/* The shard is ours, whether or not an end was set. */
+void view_resume(struct view_shard *shard);
+
 /* No shard of this lease may be sent here. */
 static inline bool view_overruled(const struct view *view, const struct view_shard *shard,
 				  uint64_t now)
