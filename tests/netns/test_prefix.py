@@ -446,6 +446,24 @@ def full():
 
 
 @test
+def refused_room():
+    """What is refused to a host that reports too much takes no room of a prefix from other hosts"""
+    star = Star()
+    daemon = start(star, "few in 239.2.0.0/16:any@in0 out same@out0 when joined",
+                   settings="demand: {linger: 100ms, leave: fast, max_groups: 50, max_streams: 40}\n")
+    sources = [f"10.9.0.{i}" for i in range(1, 65)]
+    frames = [frame4(report3((ALLOW, f"239.9.9.{i}", sources)), "10.2.0.9", 9) for i in range(3)]
+    send_frames(star.receiver, "r0", frames + [joined_by(f"239.9.7.{i}", 20 + i) for i in range(47)])
+    wait_until(lambda: daemon.stats()["receivers"]["groups"] == 50, "the table is full")
+    names = [f"239.2.9.{i}" for i in range(60)]
+    send_frames(star.receiver, "r0", [frame4(report3((TO_EXCLUDE, name, [])), "10.2.0.9", 9) for name in names])
+    wait_until(lambda: daemon.stats()["receivers"]["refused_reports"] == 60, "the host has its share")
+    with receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2"):
+        wait_groups(daemon, 1, "few")
+    daemon.stop()
+
+
+@test
 def shortage():
     """Descriptors are short for the groups of a prefix: its rule can be changed all the same"""
     star = Star()

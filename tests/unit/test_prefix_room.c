@@ -5,6 +5,16 @@
 #include "address.h"
 #include "membership/prefix_room.h"
 
+/* Is there room for the group? It is taken. */
+static bool take(const struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group)
+{
+	struct prefix_room *prefix = prefix_rooms_find(rooms, ifindex, group);
+
+	if (prefix)
+		prefix->room--;
+	return prefix;
+}
+
 static void test_take(void **state)
 {
 	struct prefix_rooms rooms = {.count = 0};
@@ -13,13 +23,13 @@ static void test_take(void **state)
 					   {1, address("239.1.2.0"), 8, 1},
 					   {2, address("239.2.0.0"), 16, 1}};
 
-	assert_false(prefix_rooms_take(&rooms, 1, &group));
+	assert_false(take(&rooms, 1, &group));
 	prefix_rooms_set(&rooms, list, 3);
-	assert_false(prefix_rooms_take(&rooms, 1, &other));
+	assert_false(take(&rooms, 1, &other));
 	for (unsigned int i = 0; i < 3; i++)
-		assert_true(prefix_rooms_take(&rooms, 1, &group));
-	assert_false(prefix_rooms_take(&rooms, 1, &group));
-	assert_true(prefix_rooms_take(&rooms, 2, &other));
+		assert_true(take(&rooms, 1, &group));
+	assert_false(take(&rooms, 1, &group));
+	assert_true(take(&rooms, 2, &other));
 	prefix_rooms_free(&rooms);
 }
 

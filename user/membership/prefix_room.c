@@ -31,16 +31,15 @@ unsigned int prefix_rooms_most(const struct prefix_rooms *rooms, unsigned int mo
 	return all < UINT32_MAX ? (unsigned int)all : UINT32_MAX;
 }
 
-bool prefix_rooms_take(struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group)
+struct prefix_room *prefix_rooms_find(const struct prefix_rooms *rooms, int ifindex,
+				      const struct xmc_addr *group)
 {
 	for (unsigned int i = 0; i < rooms->count; i++) {
 		struct prefix_room *prefix = &rooms->list[i];
 
-		if (prefix->ifindex != ifindex || !prefix->room ||
-		    !prefix_has(&prefix->prefix, prefix->host_bits, group))
-			continue;
-		prefix->room--;
-		return true;
+		if (prefix->ifindex == ifindex && prefix->room &&
+		    prefix_has(&prefix->prefix, prefix->host_bits, group))
+			return prefix;
 	}
-	return false;
+	return NULL;
 }

@@ -6,7 +6,6 @@
 #ifndef XMCAST_MEMBERSHIP_PREFIX_ROOM_H
 #define XMCAST_MEMBERSHIP_PREFIX_ROOM_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -35,7 +34,8 @@ void prefix_rooms_set(struct prefix_rooms *rooms, const struct prefix_room *list
 unsigned int prefix_rooms_most(const struct prefix_rooms *rooms, unsigned int most,
 			       unsigned int each);
 
-/* Take room for a group. False: no prefix of it has any. */
-bool prefix_rooms_take(struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group);
+/* A prefix of the group that has room: once the group is known, it has one less. NULL: none has. */
+struct prefix_room *prefix_rooms_find(const struct prefix_rooms *rooms, int ifindex,
+				      const struct xmc_addr *group);
 
 #endif

@@ -270,6 +270,11 @@ static void note_full(struct demand *demand, struct demand_interface *interface)
 		    LOG_TEXT("hint", "raise demand.max_groups or demand.max_members"));
 }
 
+static bool is_refused(enum receivers_result result)
+{
+	return result == RECEIVERS_FULL || result == RECEIVERS_OVER_SHARE;
+}
+
 /* How many groups outputs send is bounded by the configuration, so that they are known although
  * reports of other groups have filled the table. */
 static enum receivers_result take_record(const struct reading *reading,
@@ -280,21 +285,26 @@ static enum receivers_result take_record(const struct reading *reading,
 	struct demand *demand = reading->demand;
 	int ifindex = reading->interface->ifindex;
 	struct receivers_rules sent = *rules;
+	struct prefix_room *prefix = NULL;
 	enum receivers_result result = receivers_report(demand->receivers, rules, ifindex, host,
 							version, record, reading->now_ns);
 
-	if (result != RECEIVERS_FULL && result != RECEIVERS_OVER_SHARE)
+	if (!is_refused(result))
 		return result;
 	if (group_set_has(&demand->sent, ifindex, &record->group))
 		sent.most_groups = UINT32_MAX;
 	else if (result == RECEIVERS_FULL &&
-		 prefix_rooms_take(&demand->rooms, ifindex, &record->group))
+		 (prefix = prefix_rooms_find(&demand->rooms, ifindex, &record->group)))
 		sent.most_groups = prefix_rooms_most(&demand->rooms, rules->most_groups,
 						     demand->config.max_streams);
 	else
 		return result;
-	return receivers_report(demand->receivers, &sent, ifindex, host, version, record,
-				reading->now_ns);
+	result = receivers_report(demand->receivers, &sent, ifindex, host, version, record,
+				  reading->now_ns);
+	/* A report that is refused all the same would take the room of other hosts. */
+	if (prefix && !is_refused(result))
+		prefix->room--;
+	return result;
 }
 
 static void on_reports(const struct reading *reading, const struct group_message *message,
@@ -313,7 +323,7 @@ static void on_reports(const struct reading *reading, const struct group_message
 		enum receivers_result result = take_record(
 			reading, &rules, host, message->version + !message->ipv4, &record);
 
-		if (result == RECEIVERS_FULL || result == RECEIVERS_OVER_SHARE)
+		if (is_refused(result))
 			note_full(demand, reading->interface);
 		else if (result == RECEIVERS_ASK)
 			querier_ask(querier, &asking, &record.group, reading->now_ns);
