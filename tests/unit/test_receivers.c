@@ -283,7 +283,7 @@ static void test_asked_of_sources(void **state)
 	report(2, 3, RECORD_ALLOW, "ad");
 	report(3, 3, RECORD_TO_EXCLUDE, "d");
 	report(1, 3, RECORD_TO_INCLUDE, "");
-	ask("abc", now_ns + LAST_S * S);
+	ask("cabc", now_ns + LAST_S * S);
 	report(2, 3, RECORD_IS_INCLUDE, "a");
 	pass(LAST_S - 1);
 	assert_int_equal(receivers_members(table), 3);

@@ -137,18 +137,6 @@ bool host_filter_block(struct host_filter *filter, const struct group_sources *s
 	return changed;
 }
 
-void host_filter_shorten_sources(struct host_filter *filter, const struct group_sources *sources,
-				 uint64_t until_ns)
-{
-	for (unsigned int i = 0; i < sources->count; i++) {
-		const struct xmc_addr address = group_source(sources, i);
-		struct host_source *source = find(filter, &address);
-
-		if (source)
-			source->until_ns = least(source->until_ns, until_ns);
-	}
-}
-
 void host_filter_shorten(struct host_filter *filter, uint64_t until_ns)
 {
 	filter->exclude_until_ns = least(filter->exclude_until_ns, until_ns);

@@ -53,10 +53,6 @@ bool host_filter_allow(struct host_filter *filter, const struct group_sources *s
 bool host_filter_block(struct host_filter *filter, const struct group_sources *sources,
 		       uint64_t until_ns, uint64_t now_ns);
 
-/* Of these sources, those that it names as wanted no longer than until then. */
-void host_filter_shorten_sources(struct host_filter *filter, const struct group_sources *sources,
-				 uint64_t until_ns);
-
 /* Nothing of it longer than until then. */
 void host_filter_shorten(struct host_filter *filter, uint64_t until_ns);
 

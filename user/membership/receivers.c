@@ -183,6 +183,35 @@ enum receivers_result receivers_report(struct receivers *receivers,
 	return RECEIVERS_DONE;
 }
 
+static int compare_addresses(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct xmc_addr));
+}
+
+/* Sorted: one packet can have hundreds of sources, and a group thousands of members that name
+ * others. Without memory the query is ignored, and what they want ends later. */
+static void shorten_sources(struct group *group, const struct group_sources *sources,
+			    uint64_t until_ns)
+{
+	struct xmc_addr *sorted = calloc(sources->count, sizeof(*sorted));
+
+	if (!sorted)
+		return;
+	for (unsigned int i = 0; i < sources->count; i++)
+		sorted[i] = group_source(sources, i);
+	qsort(sorted, sources->count, sizeof(*sorted), compare_addresses);
+	for (struct member *member = group->naming; member; member = member->next_naming) {
+		for (unsigned int i = 0; i < member->filter.nr_sources; i++) {
+			struct host_source *source = &member->filter.sources[i];
+
+			if (bsearch(&source->address, sorted, sources->count, sizeof(*sorted),
+				    compare_addresses))
+				source->until_ns = least(source->until_ns, until_ns);
+		}
+	}
+	free(sorted);
+}
+
 void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		     const struct group_sources *sources, uint64_t until_ns, uint64_t now_ns)
 {
@@ -191,9 +220,8 @@ void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_
 	/* Hosts of IGMPv1 do not answer for a group alone. */
 	if (!group || group->v1_until_ns > now_ns)
 		return;
-	for (struct member *member = group->naming; member && sources->count;
-	     member = member->next_naming)
-		host_filter_shorten_sources(&member->filter, sources, until_ns);
+	if (sources->count)
+		shorten_sources(group, sources, until_ns);
 	for (struct member *member = group->members; member && !sources->count;
 	     member = member->next)
 		host_filter_shorten(&member->filter, until_ns);
