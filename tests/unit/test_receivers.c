@@ -78,14 +78,27 @@ static bool wanted_from(char source)
 	return receivers_want(table, 1, &group, &from, now_ns);
 }
 
+struct looked_for {
+	struct xmc_addr source;
+	bool found;
+};
+
+static void look(void *context, const struct xmc_addr *source)
+{
+	struct looked_for *looked_for = context;
+
+	looked_for->found |= addr_equal(source, &looked_for->source);
+}
+
 static bool named(uint8_t number)
 {
+	struct looked_for looked_for = {.found = false};
 	char text[16];
-	struct xmc_addr source;
 
 	snprintf(text, sizeof(text), "10.1.0.%d", 'a' + number);
-	source = address(text);
-	return receivers_name(table, 1, &group, &source, now_ns);
+	looked_for.source = address(text);
+	receivers_visit_named(table, 1, &group, look, &looked_for, now_ns);
+	return looked_for.found;
 }
 
 static void test_join_and_expire(void **state)

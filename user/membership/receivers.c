@@ -339,8 +339,9 @@ static bool is_named(const struct host_source *source, bool excludes, uint64_t n
 	return excludes ? !source->until_ns : source->until_ns > now_ns;
 }
 
-bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
-		    const struct xmc_addr *named, uint64_t now_ns)
+void receivers_visit_named(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *address, receivers_source_visitor *visitor,
+			   void *context, uint64_t now_ns)
 {
 	const struct group *group = table_group(receivers, ifindex, address);
 
@@ -349,14 +350,10 @@ bool receivers_name(const struct receivers *receivers, int ifindex, const struct
 		bool excludes = host_filter_excludes(&member->filter, now_ns);
 
 		for (unsigned int i = 0; i < member->filter.nr_sources; i++) {
-			const struct host_source *source = &member->filter.sources[i];
-
-			if (addr_equal(&source->address, named) &&
-			    is_named(source, excludes, now_ns))
-				return true;
+			if (is_named(&member->filter.sources[i], excludes, now_ns))
+				visitor(context, &member->filter.sources[i].address);
 		}
 	}
-	return false;
 }
 
 static void add_source(struct receivers_sources *sources, const struct xmc_addr *source)

@@ -113,9 +113,11 @@ void receivers_add_sources(const struct receivers *receivers, int ifindex,
 			   const struct xmc_addr *group, uint64_t now_ns,
 			   struct receivers_sources *sources);
 
-/* Does anybody name this source? */
-bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *group,
-		    const struct xmc_addr *source, uint64_t now_ns);
+/* Each source of the group that a member names: once for each of these members. */
+typedef void receivers_source_visitor(void *context, const struct xmc_addr *source);
+void receivers_visit_named(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *group, receivers_source_visitor *visitor,
+			   void *context, uint64_t now_ns);
 
 unsigned int receivers_groups(const struct receivers *receivers);
 unsigned int receivers_members(const struct receivers *receivers);

@@ -118,6 +118,7 @@ void branching_free(struct branching *branching)
 	free(branching->places);
 	free(branching->wanted);
 	free(branching->crowded);
+	free(branching->unwanted);
 	free(branching->chosen);
 }
 
@@ -167,21 +168,6 @@ static void find_sources(const struct branching *branching, const struct stem *s
 	}
 }
 
-/* Does a receiver name the source? */
-static bool is_named(const struct branching *branching, const struct wanted *wanted)
-{
-	const struct stem *stem = &branching->stems[wanted->stem];
-
-	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
-		if (is_by_source(&stem->rule->outputs[i]) &&
-		    receivers_name(branching->receivers, stem->ifindexes[i],
-				   group_of(stem, i, &wanted->group), &wanted->source,
-				   branching->now_ns))
-			return true;
-	}
-	return false;
-}
-
 /* A group that receivers on some interfaces of the stem want: all of it, or by source. */
 static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
 {
@@ -219,7 +205,6 @@ static void note_group(void *context, int ifindex, const struct xmc_addr *group)
 
 	if (prefix_is_link_local(group, 0))
 		return;
-
 	for (uint32_t i = 0; i < branching->nr_prefixes; i++) {
 		const struct rule *rule = branching->stems[i].rule;
 
@@ -232,6 +217,11 @@ static void note_group(void *context, int ifindex, const struct xmc_addr *group)
 static int compare_wanted(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct wanted));
+}
+
+static int compare_group(const void *a, const void *b)
+{
+	return memcmp(a, b, offsetof(struct wanted, source));
 }
 
 /* Sorted, each once: a group may be wanted on several interfaces. Without what other rules take. */
@@ -308,22 +298,84 @@ static bool is_branch_of(const struct stem *stem, const struct rule *branch,
 	       addr_equal(&branch->source, &stem->rule->source);
 }
 
+/* What a running branch is for. The stem may be LOOKUP_NONE: it is not there any more. */
+static struct wanted running_as(const struct branching *branching, const struct route *route)
+{
+	struct wanted wanted = {.stem = find_stem(branching, route), .group = route->rule->group};
+
+	if (wanted.stem != LOOKUP_NONE && branching->stems[wanted.stem].by_source &&
+	    !rule_host_bits(route->rule))
+		wanted.source = route->rule->source;
+	return wanted;
+}
+
+static struct unwanted *find_unwanted(const struct branching *branching,
+				      const struct wanted *wanted)
+{
+	return bsearch(wanted, branching->unwanted, branching->nr_unwanted, sizeof(struct unwanted),
+		       compare_wanted);
+}
+
+static void note_named(void *context, const struct xmc_addr *source)
+{
+	struct branching *branching = context;
+	struct unwanted *unwanted;
+
+	branching->looked_at.source = *source;
+	unwanted = find_unwanted(branching, &branching->looked_at);
+	if (unwanted)
+		unwanted->named = true;
+}
+
+/* Find the running branches of sources that are not wanted for themselves, and which of them
+ * receivers name. A group can have thousands of members: they are looked at once for all of its
+ * branches. 0 or -ENOMEM. */
+static int find_named(struct branching *branching, const struct relay *relay)
+{
+	unsigned int first = relay->config.nr_rules - relay->nr_branches;
+
+	branching->unwanted = calloc(relay->nr_branches + 1UL, sizeof(*branching->unwanted));
+	if (!branching->unwanted)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < relay->nr_branches; i++) {
+		const struct wanted wanted = running_as(branching, relay->routes[first + i]);
+
+		if (wanted.stem != LOOKUP_NONE && !addr_is_any(&wanted.source) &&
+		    !find_wanted(branching, &wanted))
+			branching->unwanted[branching->nr_unwanted++].what = wanted;
+	}
+	qsort(branching->unwanted, branching->nr_unwanted, sizeof(struct unwanted), compare_wanted);
+	for (size_t i = 0; i < branching->nr_unwanted; i++) {
+		const struct wanted *what = &branching->unwanted[i].what;
+		const struct stem *stem = &branching->stems[what->stem];
+
+		if (i && !compare_group(&branching->unwanted[i - 1], what))
+			continue;
+		branching->looked_at = *what;
+		for (unsigned int j = 0; j < stem->rule->nr_outputs; j++) {
+			if (is_by_source(&stem->rule->outputs[j]))
+				receivers_visit_named(branching->receivers, stem->ifindexes[j],
+						      group_of(stem, j, &what->group), note_named,
+						      branching, branching->now_ns);
+		}
+	}
+	return 0;
+}
+
 /* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
  * until that of its group takes its packets. While it is named it stays also if there are too many
  * names: otherwise one report with many could end the streams of all, because upstream routers join
  * the groups of SSM for sources alone. */
 static void keep(struct branching *branching, const struct route *route, bool *kept)
 {
-	struct wanted wanted = {.stem = find_stem(branching, route), .group = route->rule->group};
-	struct wanted whole = wanted;
-	const struct wanted *found;
+	const struct wanted wanted = running_as(branching, route);
+	const struct wanted whole = {.stem = wanted.stem, .group = wanted.group};
+	const struct unwanted *unwanted = find_unwanted(branching, &wanted);
+	const struct wanted *found = find_wanted(branching, &wanted);
 	bool stays;
 
 	if (wanted.stem == LOOKUP_NONE)
 		return;
-	if (branching->stems[wanted.stem].by_source && !rule_host_bits(route->rule))
-		wanted.source = route->rule->source;
-	found = find_wanted(branching, &wanted);
 	/* Several branches of sources are one branch of their group if its rule does not ask for
 	 * sources any more. */
 	if (found ? kept[found - branching->wanted]
@@ -334,7 +386,7 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 	stays = found ||
 		(route->joined && !is_claimed(branching, &wanted) &&
 		 (addr_is_any(&wanted.source) || !group_is_joined(branching, route, &whole) ||
-		  is_named(branching, &wanted)));
+		  (unwanted && unwanted->named)));
 	branching->ended |= !stays;
 	if (stays || branching->keeps_ended)
 		choose(branching, &wanted);
@@ -378,11 +430,6 @@ static void choose_new(struct branching *branching, const struct wanted *wanted)
 		branching->nr_new++;
 		choose(branching, wanted);
 	}
-}
-
-static int compare_group(const void *a, const void *b)
-{
-	return memcmp(a, b, offsetof(struct wanted, source));
 }
 
 /* Do branches of the group's sources wait, so that its own has to serve these as well? */
@@ -462,7 +509,7 @@ int branching_select(struct branching *branching, const struct relay *relay)
 	sort_wanted(branching);
 	kept = calloc(branching->count + 1, sizeof(*kept));
 	branching->chosen = calloc(branching->count + running + 1, sizeof(*branching->chosen));
-	if (!kept || !branching->chosen) {
+	if (!kept || !branching->chosen || find_named(branching, relay)) {
 		free(kept);
 		return -ENOMEM;
 	}

@@ -23,6 +23,13 @@ struct chosen {
 	bool others; /* branches of its group have sources of their own, all that are named */
 };
 
+/* A branch of a source that runs, and is not wanted for itself any more. It begins with what it is,
+ * for compare_wanted(). */
+struct unwanted {
+	struct wanted what;
+	bool named; /* by a receiver: it stays if its group has more names than branches */
+};
+
 struct stem {
 	const struct rule *rule;
 	uint32_t index; /* of the rule */
@@ -51,6 +58,9 @@ struct branching {
 	 */
 	size_t nr_crowded, crowded_room;
 	struct wanted *crowded;
+	size_t nr_unwanted; /* sorted */
+	struct unwanted *unwanted;
+	struct wanted looked_at; /* the group whose names are looked at */
 	bool no_memory;
 	/* The branches: those that stay, then new ones. */
 	size_t nr_chosen, nr_new;
