@@ -315,7 +315,6 @@ bool receivers_want_of_few(const struct receivers *receivers, int ifindex,
 {
 	const struct group *group = table_group(receivers, ifindex, address);
 
-	/* The others in front of it are few, because each has a large part of everything. */
 	for (const struct member *member = group ? group->members : NULL; member;
 	     member = member->next) {
 		if (wants_few(member->reporter, most) &&

@@ -98,7 +98,9 @@ static void note_limits(struct branches *branches, const struct branching *branc
 		if (!branches->full && !full++)
 			log_warning("groups-full", LOG_NAME("rule", stem->rule->name),
 				    LOG_UINT("groups", stem->branches),
-				    LOG_TEXT("hint", "raise demand.max_streams"));
+				    LOG_TEXT("hint",
+					     "raise demand.max_streams, unless one host reports "
+					     "too much: xmcastctl group list"));
 		refused = &branches->refused[branches->nr_refused++];
 		memcpy(refused->name, stem->rule->name, sizeof(refused->name));
 		refused->groups = stem->refused;

@@ -267,7 +267,8 @@ static void note_full(struct demand *demand, struct demand_interface *interface)
 	log_warning("receivers-full", LOG_IFACE(interface->name),
 		    LOG_UINT("groups", receivers_groups(demand->receivers)),
 		    LOG_UINT("members", receivers_members(demand->receivers)),
-		    LOG_TEXT("hint", "raise demand.max_groups or demand.max_members"));
+		    LOG_TEXT("hint", "raise demand.max_groups or demand.max_members, unless one "
+				     "host reports too much: xmcastctl group list"));
 }
 
 static bool is_refused(enum receivers_result result)
