@@ -24,8 +24,11 @@ from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, diagnose, equal, 
 
 CONTROL_TIMEOUT = 10
 
-# Agents that keep their leases on a busy machine, for tests in which no lease is to move by itself.
-STEADY = "settle: 3600s\ndeadline: 3s\nguard: 100ms\ndaemon_timeout: 3s\ninput_timeout: 10s\n"
+# Agents that stay members on a busy machine, on which any program may not run for some seconds.
+MEMBERS = "deadline: 5s\nguard: 100ms\ndaemon_timeout: 4s\ninput_timeout: 10s\n"
+
+# The same, for tests in which no lease is to move by itself.
+STEADY = "settle: 3600s\n" + MEMBERS
 
 
 def etcd_program():
@@ -119,19 +122,20 @@ class Etcd:
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
         try:
             with self.namespace.entered(), \
-                    urllib.request.urlopen(request, timeout=2, context=self.tls) as answer:
+                    urllib.request.urlopen(request, timeout=5, context=self.tls) as answer:
                 return json.load(answer)
         except (OSError, ValueError):
             return None
 
     def put(self, key, value):
-        """Write a key. Returns the revision of the store."""
+        """Write a key. Returns the revision of the store; 0: no answer."""
         texts = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
-        return int(self.ask("/v3/kv/put", texts)["header"]["revision"])
+        answer = self.ask("/v3/kv/put", texts)
+        return int(answer["header"]["revision"]) if answer else 0
 
     def revision(self):
         """Of the store."""
-        return int(self.ask("/v3/kv/range", {"key": base64.b64encode(b"x").decode()})["header"]["revision"])
+        return int(wait_until(self.ready, "etcd answers")["header"]["revision"])
 
     def leads(self):
         """Is it the leader?"""
@@ -244,7 +248,7 @@ class Relays:
         self.relays = self.hosts[:count]
         for host in self.relays:
             self.start(host, rule, more, events)
-        wait_until(self.owner, "a host holds the lease")
+        self.holder()
 
     def start(self, host, rule, more, events="{}"):
         """Connect a host with the streams, and start its relay."""
@@ -261,6 +265,10 @@ class Relays:
             if answer and answer["result"]["leases"][0]["state"] == "held":
                 return host
         return None
+
+    def holder(self):
+        """The same, once there is one: a daemon may not answer for a moment."""
+        return wait_until(self.owner, "a host holds the lease")
 
     def members(self):
         """How many nodes are members, as all agents see it; None: they do not agree."""
