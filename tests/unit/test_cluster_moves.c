@@ -115,33 +115,6 @@ static void moves_again_soon(void **state)
 	protocol_free(protocol);
 }
 
-/* The end of that move is set when the key changes: the move goes on, with another end. */
-static void moves_again_with_an_end(void **state)
-{
-	const struct shard_record passed = {.node = "a", .term = 2, .left = 60 * MS};
-	const struct shard_record over = {.node = "a", .term = 2};
-	struct protocol *protocol = new_holder(&passed);
-	struct shard_status status;
-	uint64_t from, latest, now = TIME + 100 * MS, end = now + 10 * MS;
-	int64_t epoch, again;
-
-	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
-	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
-	assert_true(protocol_wants_end(protocol, 0, now, &latest));
-	protocol_end_asked(protocol, 0, end);
-	protocol_end_set(protocol, 0, now, end, NULL);
-	assert_true(protocol_ends(protocol, 0, now));
-	protocol_see_shard(protocol, now, radio.name, 0, 6, &over);
-	protocol_shard(protocol, 0, &status);
-	assert_true(status.ours && status.moving);
-	assert_int_not_equal(protocol_until(protocol, 0, now, &from, &again), 0);
-	assert_true(again > epoch);
-	assert_true(from <= now);
-	assert_false(protocol_wants_end(protocol, 0, now, &latest));
-	assert_true(protocol_wants_end(protocol, 0, end, &latest));
-	protocol_free(protocol);
-}
-
 /* The key has changed between the request for an end and its answer: the daemon has that end with
  * an older epoch than the one that a later request would have. */
 static void an_end_of_an_older_key(void **state)
@@ -262,6 +235,35 @@ static void asked_while_it_is_passed_on(void **state)
 		assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
 		assert_int_equal(txn.own.ask.what, late == 2 ? 0 : ASK_MOVE);
 		assert_string_equal(txn.own.ask.node, late == 2 ? "" : "a");
+		protocol_free(protocol);
+	}
+}
+
+/* We ask b for the shard, then to keep it, which it reads only while it passes the shard to us: so
+ * it asks us. If we have asked for the shard again meanwhile, it stays here. */
+static void asked_again_meanwhile(void **state)
+{
+	for (unsigned int again = 0; again < 2; again++) {
+		const struct shard_record theirs = {.node = "b", .term = 3};
+		const struct shard_record ours = {.node = "a", .term = 2};
+		struct protocol *protocol = new_holder(&theirs);
+		struct node_record other = record_of(2);
+		struct node_ask here = move_to("a", 0), there = move_to("b", 0);
+		struct shard_status status;
+
+		assert_int_equal(protocol_ask(protocol, &here), 0);
+		expect_txn(protocol, TIME, TXN_RENEW, 5);
+		assert_int_equal(protocol_ask(protocol, &there), 0);
+		other.ask = move_to("b", 9);
+		snprintf(other.ask.by, sizeof(other.ask.by), "a");
+		other.ask.by_id = asked(protocol, TIME, 6);
+		if (again)
+			assert_int_equal(protocol_ask(protocol, &here), 0);
+		protocol_see_shard(protocol, TIME, radio.name, 0, 7, &ours);
+		protocol_see_node(protocol, TIME, "b", 3, 8, &other);
+		protocol_shard(protocol, 0, &status);
+		assert_true(status.ours);
+		assert_int_equal(status.moving, !again);
 		protocol_free(protocol);
 	}
 }
@@ -566,11 +568,11 @@ int main(void)
 		cmocka_unit_test(has_the_numbers_in_time),
 		cmocka_unit_test(passes_on_in_time),
 		cmocka_unit_test(moves_again_soon),
-		cmocka_unit_test(moves_again_with_an_end),
 		cmocka_unit_test(an_end_of_an_older_key),
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(the_last_move_counts),
 		cmocka_unit_test(asked_while_it_is_passed_on),
+		cmocka_unit_test(asked_again_meanwhile),
 		cmocka_unit_test(asked_while_it_is_not_passed_on),
 		cmocka_unit_test(asked_while_it_is_unknown),
 		cmocka_unit_test(asked_in_vain),

@@ -385,6 +385,34 @@ static void forgetting_shortens_no_wait(void **state)
 	view_free(&view);
 }
 
+/* A shard that has just been received is passed on again, and its end is set when its key is
+ * renewed, because the last move is over: the move goes on, with another end. */
+static void moves_again_with_an_end(void **state)
+{
+	const struct shard_record passed = {.node = "a", .term = 2, .left = 60 * MS};
+	const struct shard_record over = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&passed);
+	struct shard_status status;
+	uint64_t from, latest, now = TIME + 100 * MS, end = now + 10 * MS;
+	int64_t epoch, again;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	protocol_end_asked(protocol, 0, end);
+	protocol_end_set(protocol, 0, now, end, NULL);
+	assert_true(protocol_ends(protocol, 0, now));
+	protocol_see_shard(protocol, now, radio.name, 0, 6, &over);
+	protocol_shard(protocol, 0, &status);
+	assert_true(status.ours && status.moving);
+	assert_int_not_equal(protocol_until(protocol, 0, now, &from, &again), 0);
+	assert_true(again > epoch);
+	assert_true(from <= now);
+	assert_false(protocol_wants_end(protocol, 0, now, &latest));
+	assert_true(protocol_wants_end(protocol, 0, end, &latest));
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +429,7 @@ int main(void)
 		cmocka_unit_test(restored_while_away),
 		cmocka_unit_test(held_without_store_while_it_moves),
 		cmocka_unit_test(forgetting_shortens_no_wait),
+		cmocka_unit_test(moves_again_with_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

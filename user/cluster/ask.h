@@ -3,7 +3,7 @@
  * What an administrator asks of another node than the one that holds the shard, or is to drain: the
  * node that was asked says so in its record for ASK_NS, and the node that it concerns obeys once.
  *
- *     "ask": {"what": "move"|"drain"|"undrain", "id", "lease", "shard", "node"}
+ *     "ask": {"what": "move"|"drain"|"undrain", "id", "lease", "shard", "node", "by", "by_id"}
  *
  * Pure; any thread.
  */

@@ -101,7 +101,7 @@ static bool passes(const struct protocol *protocol, const struct txn *txn,
 	return found;
 }
 
-int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
+static int move_to(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
 	unsigned int to = view_find(&protocol->view, node);
@@ -121,6 +121,15 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 		stop(protocol, shard);
 	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
 	return 0;
+}
+
+int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
+{
+	int err = move_to(protocol, now, index, node);
+
+	if (!err)
+		protocol->view.shards[index].asked_id = ++protocol->serial;
+	return err;
 }
 
 /* Whether others can have read what we ask for. */
@@ -147,7 +156,7 @@ int protocol_ask(struct protocol *protocol, const struct node_ask *ask)
 {
 	const struct view *view = &protocol->view;
 	unsigned int node = view_find(view, ask->node);
-	const struct view_shard *shard = view_shard(view, ask->lease, ask->shard);
+	struct view_shard *shard = view_shard(view, ask->lease, ask->shard);
 
 	if (node == NO_NODE || !view->nodes[node].live)
 		return -ENOENT;
@@ -158,24 +167,43 @@ int protocol_ask(struct protocol *protocol, const struct node_ask *ask)
 		return -EBUSY;
 	protocol->asks[protocol->nr_asks] = *ask;
 	protocol->asks[protocol->nr_asks++].id = ++protocol->serial;
+	if (ask->what == ASK_MOVE && !*ask->by)
+		shard->asked_id = protocol->serial;
 	protocol->renew_at = 0;
 	return 0;
 }
 
-void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask, int64_t mod)
+/* The request as we ask the new holder for it. */
+static struct node_ask forwarded(const struct node_ask *ask, const char *asker)
+{
+	struct node_ask copy = *ask;
+
+	if (!*copy.by) {
+		snprintf(copy.by, sizeof(copy.by), "%s", asker);
+		copy.by_id = ask->id;
+	}
+	return copy;
+}
+
+void move_obey(struct protocol *protocol, uint64_t now, const char *asker,
+	       const struct node_ask *ask, int64_t mod)
 {
 	bool for_us = strcmp(ask->node, protocol->settings.node) == 0;
 	const struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
+	struct node_ask forward = forwarded(ask, asker);
 	int err = 0;
 
+	/* Ours, which comes back: something else was asked for meanwhile. */
+	if (shard && strcmp(ask->by, protocol->settings.node) == 0 && ask->by_id < shard->asked_id)
+		return;
 	if (ask->what == ASK_MOVE && shard)
-		err = protocol_move(protocol, now, (unsigned int)(shard - protocol->view.shards),
-				    ask->node);
+		err = move_to(protocol, now, (unsigned int)(shard - protocol->view.shards),
+			      ask->node);
 	else if (ask->what != ASK_MOVE && for_us)
 		protocol_drain(protocol, ask->what == ASK_DRAIN);
 	if (err == -EBUSY ||
 	    (err == -ESRCH && (is_ours(protocol, shard) || mod < shard->passed_mod)))
-		err = protocol_ask(protocol, ask);
+		err = protocol_ask(protocol, &forward);
 	else
 		err = 0;
 	if (err) {
@@ -193,11 +221,11 @@ void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_sh
 
 	if (now < protocol->ask_until && (!protocol->ask_mod || protocol->ask_mod > mod) &&
 	    ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
-		protocol_move(protocol, now, index, ask->node);
+		move_to(protocol, now, index, ask->node);
 	for (unsigned int i = 0; i < protocol->nr_asks; i++) {
 		ask = &protocol->asks[i];
 		if (ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
-			protocol_move(protocol, now, index, ask->node);
+			move_to(protocol, now, index, ask->node);
 	}
 }
 

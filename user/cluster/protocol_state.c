@@ -126,7 +126,7 @@ void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name
 		(!known || known->ask.id != record->ask.id || known->instance != record->instance);
 
 	if (asks)
-		move_obey(protocol, now, &record->ask, mod);
+		move_obey(protocol, now, name, &record->ask, mod);
 	view_see_node(&protocol->view, now, name, create, mod, record);
 }
 

@@ -116,7 +116,8 @@ struct node_ask move_ask(struct protocol *protocol, uint64_t now);
 /* Another node asks, in a record of this mod_revision: once for each of its requests. What was
  * asked of us while we passed the shard on, or is read only after that, we ask of the node that has
  * it now: it took us for the holder. */
-void move_obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask, int64_t mod);
+void move_obey(struct protocol *protocol, uint64_t now, const char *asker,
+	       const struct node_ask *ask, int64_t mod);
 
 /* The shard has become ours at this revision. What we have asked for and its former holder could
  * not read before that is for us to do. */

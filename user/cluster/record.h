@@ -43,6 +43,10 @@ struct node_ask {
 	char lease[CLUSTER_NAME_SIZE];
 	unsigned int shard;
 	char node[CLUSTER_NAME_SIZE]; /* where it is to move; or which one is to drain */
+	/* This node has asked for it, with this id, of the one that passes it on; empty: its own.
+	 */
+	char by[CLUSTER_NAME_SIZE];
+	uint64_t by_id;
 };
 
 struct node_record {

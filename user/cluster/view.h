@@ -68,6 +68,7 @@ struct view_shard {
 	int64_t ends_epoch;
 	int64_t asked_mod;  /* of the key, when the daemon was last asked for an end */
 	int64_t passed_mod; /* of the key, when we last passed it on; 0: never */
+	uint64_t asked_id;  /* of the last move that was asked for here; 0: none was */
 	int64_t epoch;	    /* the least one that the daemon accepts as another one; 0: any */
 	/* Another node, which has passed it on, may send it until then, */
 	uint64_t quiet;
