@@ -232,14 +232,14 @@ VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian tests/vm/test_boot)
 # ThreadSanitizer runs the tests with several threads in one process: the parts of the data path, then all
 # of it while rules change. With fewer packets, because it is ten times slower.
 SAN_THREAD := $(filter thread,$(SAN))
-UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane egress egress_batch \
+UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue feed dataplane egress egress_batch \
 	egress_late egress_order stream ruleset log counter)
 NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lifecycle)
 TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
 	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
 	$(PACKAGING_TESTS) $(VM_TESTS))
 # The thread tests also run under ThreadSanitizer, which needs a build of its own.
-THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
+THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue feed dataplane))
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
 $(BPF_TESTS): $(B)/%: $(B)/%.o $(BPF_TEST_OBJS) $(B)/libxmcast.a

@@ -166,10 +166,12 @@ static bool take_entry(const struct egress *egress, struct frame_entry *entry)
 
 	if (egress->merger)
 		return merger_take(egress->merger, entry);
-	if (frame_queue_take(egress->queue, entry))
-		return true;
+	/* First, because under load the frame queue may never be empty, and without these frames
+	 * the fill ring would be. They are only returned, which costs little. */
 	feed = feed_of(egress);
-	return feed && frame_queue_take(&feed->done, entry);
+	if (feed && frame_queue_take(&feed->done, entry))
+		return true;
+	return frame_queue_take(egress->queue, entry);
 }
 
 static bool is_empty(const struct egress *egress)

@@ -86,7 +86,8 @@ static bool has_room(struct feed *feed, unsigned int count)
 {
 	if (feed->queue.pushed - feed->seen_done + count <= feed->most)
 		return true;
-	feed->seen_done = atomic_load_explicit(&feed->done.head, memory_order_relaxed);
+	/* Acquire: the merger's thread has read the notes that are overwritten now. */
+	feed->seen_done = atomic_load_explicit(&feed->done.head, memory_order_acquire);
 	return feed->queue.pushed - feed->seen_done + count <= feed->most;
 }
 
@@ -142,6 +143,7 @@ static void return_frame(struct feed *feed, uint32_t frame)
 {
 	const struct frame_entry entry = {.kind = FRAME_DATA, .frame = frame};
 
+	/* Never full: it has an entry for each frame. */
 	frame_queue_push(&feed->done, &entry);
 	if (feed->done.pushed - atomic_load_explicit(&feed->done.head, memory_order_relaxed) >=
 	    MOST_HIDDEN)

@@ -86,6 +86,15 @@ struct feed {
 struct feed *feed_new(unsigned int number, const struct feed_frames *frames);
 void feed_free(struct feed *feed);
 
+/* Frames in the feed, and with the merger's thread. Any thread; a snapshot. */
+static inline uint32_t feed_frames_held(const struct feed *feed)
+{
+	/* Entries of both queues are frames, each of which passes both. */
+	uint32_t returned = atomic_load_explicit(&feed->done.tail, memory_order_acquire);
+
+	return atomic_load_explicit(&feed->queue.head, memory_order_relaxed) - returned;
+}
+
 /* ---- the ingress thread ---- */
 
 /* A datagram of a stream, whose frames are `count` entries as those of a frame queue.

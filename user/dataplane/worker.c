@@ -584,7 +584,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->sends = counter_read(&out->sends);
 	state->cq_overflows = counter_read(&out->cq_overflows);
 	state->queued = frame_queue_length(&worker->queue) +
-			(worker->feed ? frame_queue_length(&worker->feed->done) : 0);
+			(worker->feed ? feed_frames_held(worker->feed) : 0);
 	state->in_flight = counter_read(&out->in_flight);
 	state->frames = xsk_frames(worker->xsk);
 	state->kernel_frames = xsk_kernel_frames(worker->xsk);
