@@ -41,7 +41,7 @@ static void log_stuck(const struct worker *worker)
 		  LOG_UINT("kernel_frames", state.kernel_frames));
 }
 
-/* It serves all interfaces, and its frames are its own. */
+/* It serves all interfaces. What it has in flight are datagrams. */
 static void log_stuck_merger(void)
 {
 	struct stuck_thread stuck;

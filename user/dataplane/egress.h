@@ -8,6 +8,8 @@
  * send completed, a command, the end of the command stream. Nothing blocks on one kind of event,
  * and there are no timeouts. As long as the queue has frames, the thread does not wait.
  *
+ * Frames of datagrams that were merged come back through a feed (feed.h), and are only returned.
+ *
  * How others reach the thread: the ingress thread through the frame queue, whose wake-up eventfd
  * means "look at the queue"; the main thread through the command stream, whose end means shut down.
  * Only a change of the ruleset must keep its place among the frames, so it comes from the main
@@ -42,7 +44,7 @@ struct egress {
 	struct xsk *xsk;
 	struct frame_queue *queue;
 	struct merger *merger;	     /* of its thread: instead of both; NULL: a worker's */
-	_Atomic(struct feed *) feed; /* whose frames it returns; NULL: nothing is merged yet */
+	_Atomic(struct feed *) feed; /* whose `done` it returns; NULL: nothing is merged yet */
 	unsigned int shard;	     /* of streams and outputs: the one that is ours */
 	enum egress_engine engine;
 	enum egress_wakeup wakeup;

@@ -45,7 +45,7 @@ enum ingress_drop {
 struct ingress_counters {
 	counter_t received; /* packets taken out of the RX ring, each with its last frame */
 	counter_t drops[INGRESS_DROPS];
-	counter_t merge_full; /* datagrams for the merger that found no slot, times their outputs */
+	counter_t merge_full; /* datagrams that the feed did not accept, times their outputs */
 	counter_t wakeups;    /* writes to the egress thread's eventfd */
 	counter_t polls;      /* times that the thread slept */
 	counter_t beats;      /* passes of the loop: the thread makes progress (watch.h) */

@@ -40,10 +40,10 @@ struct merged {
 	uint32_t undecided[MERGER_FEEDS]; /* slots of each feed that it holds */
 };
 
-/* Datagrams of a stream that found no slot (feed.h), by the kind of their senders: since the last
- * one of that kind that found one. So what a stranger sends does not count as numbers of the
- * stream, and if a stranger's is the next that finds a slot, the count of the stream is kept. One
- * thread. */
+/* Datagrams of a stream that the feed did not accept (feed_push()), by the kind of their senders:
+ * since the last one of that kind that it accepted. So what a stranger sends does not count as
+ * numbers of the stream, and if a stranger's is the next that is accepted, the count of the stream
+ * is kept. One thread. */
 struct unmerged {
 	uint32_t counts[MERGE_KINDS];
 	uint8_t kinds; /* whose count is not 0: bits */
@@ -54,7 +54,7 @@ struct unmerged {
 struct merge_skipped unmerged_read(const struct unmerged *unmerged, const struct merged *merged,
 				   const uint8_t *payload, uint32_t readable);
 
-/* It has found a slot, with what unmerged_read() has returned. */
+/* It was accepted, with what unmerged_read() has returned. */
 static inline void unmerged_clear(struct unmerged *unmerged, struct merge_skipped skipped)
 {
 	if (!skipped.count)
@@ -63,7 +63,7 @@ static inline void unmerged_clear(struct unmerged *unmerged, struct merge_skippe
 	unmerged->kinds &= (uint8_t) ~(1U << skipped.kind);
 }
 
-/* It has found none. */
+/* It was not accepted. */
 void unmerged_add(struct unmerged *unmerged, const struct merged *merged, const uint8_t *payload,
 		  uint32_t readable);
 

@@ -19,10 +19,10 @@
  *     of unfinished sends                                output): to the fill ring
  *
  * fill + RX + queued + in flight = all frames, always; what the feed and the merger's thread have is
- * queued. The kernel may hold a frame between fill
- * ring and RX ring (of a packet that it then drops), so both count as one: a frame is the kernel's
- * from xsk_return() until xsk_receive(). worker_stop() checks the sum; a build with XMC_DEBUG also
- * asserts the owner of each frame at every hand-over.
+ * queued. The kernel may hold a frame between fill ring and RX ring (of a packet that it then
+ * drops), so both count as one: a frame is the kernel's from xsk_return() until xsk_receive().
+ * worker_stop() checks the sum; a build with XMC_DEBUG also asserts the owner of each frame at every
+ * hand-over.
  *
  * Threads: xsk_receive() and xsk_wake_driver() are the ingress thread's, xsk_return() the egress
  * thread's (the fill ring has ONE producer), open and close the main thread's.
