@@ -14,6 +14,8 @@ from netns import work_directory
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
 PACKET = 1316  # seven packets of an MPEG transport stream
+# For receivers whose socket holds a tenth of a second of the film: they get the CPU before others.
+AT_ONCE = ("nice", "-n", "-15")
 
 
 def path(name):
@@ -62,7 +64,7 @@ def send_file(namespace, group, options=""):
 
 def record(star, name, *options, device="r0", group=OUT):
     """Record the group to a file with multicat, from now on."""
-    process = start(star.receiver, "multicat", "-u", "-U", *options,
+    process = start(star.receiver, *AT_ONCE, "multicat", "-u", "-U", *options,
                     f"@{group}:6000/ifaddr=10.2.0.2", path(name), name="multicat")
     wait_until(lambda: joined(star.receiver, device, group), f"multicat has joined {group}")
     return process
@@ -97,7 +99,7 @@ def ffmpeg_to_ffmpeg():
     daemon = Daemon(star.relay, RULE)
     source = (f"udp://{OUT}:6000?localaddr=10.2.0.2&timeout=3000000&fifo_size=100000&"
               "overrun_nonfatal=0")
-    watcher = start(star.receiver, "ffmpeg", "-nostdin", "-loglevel", "error", "-copyts", "-i",
+    watcher = start(star.receiver, *AT_ONCE, "ffmpeg", "-nostdin", "-loglevel", "error", "-copyts", "-i",
                     source, "-map", "0", "-c", "copy", "-f", "streamhash", "-hash", "md5",
                     path("seen"), name="ffmpeg")
     wait_until(lambda: joined(star.receiver, "r0", OUT), "ffmpeg has joined")
@@ -119,7 +121,7 @@ def source_specific_receiver():
     star = Star()
     daemon = Daemon(star.relay, f"tv in 232.1.1.1:5000@in0 source 10.1.0.1 "
                     "out 232.2.2.2:6000@out0")
-    recorder = start(star.receiver, "multicat", "-u", "-U",
+    recorder = start(star.receiver, *AT_ONCE, "multicat", "-u", "-U",
                      "10.2.0.1@232.2.2.2:6000/ifaddr=10.2.0.2", path("ssm.ts"), name="multicat")
     wait_until(lambda: "0xe8020202 0x0a020001" in star.receiver.read("/proc/net/mcfilter"),
                "multicat has joined by source")
