@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The merger under load, with a clock of the test: random schedules of two sides with losses, in
- * which its thread pauses until the feeds overflow, again and again. What found a slot leaves once
+ * which its thread pauses until the feeds overflow, again and again. What a feed takes leaves once
  * and in order. If numbers wrap unseen during a pause, some of it does not leave, but none leaves
  * again, or behind a later one. And who gives up gaps when slots are short.
  */
@@ -103,7 +103,7 @@ static bool arrive(unsigned int side, struct stream *stream, uint64_t number,
 	return arrive_from(side, stream, 0, number, unmerged);
 }
 
-/* How many of the stream found no slot, since the last one that did. */
+/* How many of the stream the feed has not taken, since the last one that did. */
 static uint32_t count_refused(const struct unmerged *unmerged)
 {
 	const uint64_t sender[2] = {};
@@ -233,10 +233,10 @@ struct overload {
 	uint32_t most;	  /* datagrams that are dropped in a row before a pause ends */
 	uint32_t refused; /* most that were dropped in a row */
 	uint64_t change_at;
-	uint8_t accepted[MOST_NUMBER]; /* it has found a slot */
+	uint8_t accepted[MOST_NUMBER]; /* the feed has taken it */
 	uint64_t next;		       /* no number before it may leave */
 	uint64_t left;
-	uint64_t expected; /* found a slot by a side */
+	uint64_t expected; /* taken by a side */
 };
 
 static void send_number(struct overload *overload, unsigned int side, uint64_t number)
@@ -374,7 +374,7 @@ static void test_forger_in_overload(void **state)
 	assert_int_equal(count_refused(&unmerged), 2);
 	for (uint64_t i = 0; i < MOST; i++)
 		assert_true(leave(&stream, &number) && number == i);
-	/* The first one that finds a slot is the stranger's: it has none of the stream's drops. */
+	/* The first one that is taken is the stranger's: it has none of the stream's drops. */
 	assert_true(arrive_from(1, &film.streams[1], 1, 0, &unmerged));
 	assert_int_equal(count_refused(&unmerged), 2);
 	assert_true(arrive(1, &film.streams[1], next, &unmerged));
