@@ -280,7 +280,8 @@ test-programs: all $(BENCH_PROGRAMS) $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THRE
 check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
 
-# All tests in one run; its last line is the result, or what the failed ones have said. XMCAST_REQUIRE=1 turns skips into failures.
+# All tests in one run; its last line is the result, or what the failed ones have said. XMCAST_REQUIRE=1 turns skips
+# into failures.
 test: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	$(if $(filter tests/vm/%,$(TESTS)),$(Q)tests/vm/kernel >/dev/null)

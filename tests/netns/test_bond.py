@@ -276,7 +276,7 @@ def flood_one(site, device):
 
 @test
 def member_deleted():
-    """The backup member is deleted and made anew, with the same name: the active one goes on"""
+    """The backup member is deleted and created again, with the same name: the active one goes on"""
     site = Site()
     output = site.output()
     daemon = reopens(site.start(RULE))
@@ -350,7 +350,7 @@ def not_native():
 
 @test
 def bond_recreated():
-    """The bond is deleted and made anew"""
+    """The bond is deleted and created again"""
     site = Site()
     output = site.output()
     daemon = reopens(site.start(RULE))

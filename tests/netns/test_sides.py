@@ -57,7 +57,7 @@ class Sides:
         wait_until(lambda: self.side(side)["state"] == state, f"side {side} is {state}")
 
     def select_second(self, rule):
-        """B is relayed, because A is silent; then this rule takes the place of the first one, and counts anew."""
+        """B is relayed, because A is silent; then this rule takes the place of the first one, and counts from 0."""
         self.wait_state(0, "silent")
         self.send(1, b"b1")
         self.expect(b"b1")

@@ -189,7 +189,7 @@ def vlan_device_comes_later():
 
 @test
 def vlan_device_changes():
-    """A VLAN device is renamed, set down, made anew with another id, moved to another parent; its parent renamed"""
+    """A VLAN device is renamed, set down, created again with another id, moved to another parent; its parent renamed"""
     star = Star(sources=2)
     for i in range(2):
         vlan(star.sources[i], "s0", "s0.100", 100, f"10.100.{i}.1")

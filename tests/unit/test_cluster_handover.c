@@ -314,7 +314,7 @@ static void without_numbers(void **state)
 	protocol_free(protocol);
 }
 
-/* The daemon is replaced, or is gone, in any step: nothing of it is left, and it is asked anew. */
+/* The daemon is replaced, or is gone, in any step: nothing of it is left, and it is asked again. */
 static void the_daemon_is_replaced(void **state)
 {
 	for (unsigned int step = 0; step < 2; step++) {

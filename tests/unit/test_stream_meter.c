@@ -188,7 +188,7 @@ static void test_counters(void **state)
 	end(bed);
 }
 
-/* The side that misses something is named, also when the path of another one has been made anew
+/* The side that misses something is named, also when the path of another one was created again
  * behind a process that had counted. */
 static void test_side_of_new_path(void **state)
 {

@@ -277,7 +277,7 @@ static void read_redirects(struct manifest *manifest, struct reading *reading, c
 	struct transmits_adoption *as = &manifest->transmits;
 	const json_t *links;
 
-	/* An older version does not know of the members of bonds: count anew. */
+	/* An older version does not know of the members of bonds: count again. */
 	if (!json_object_get(redirects, "bonds"))
 		return;
 	as->pairs_fd = read_fd(reading, redirects, "pairs");
