@@ -116,15 +116,13 @@ def at_a_number():
     for host in bed.relays.relays:
         check(not host.agent.process.find_line("leases-refused"), "nothing was refused")
     # What both relays have not received is the switch's.
-    if lost == bed.stream.missing():
-        equal(sum(in_time), 0, "packets that no relay has sent in moves in time")
+    check(sum(in_time) <= max(bed.stream.missing() - lost, 0), f"lost in moves in time: {in_time}")
 
 
 @test
 def at_a_moment():
     """20 moves of a stream without: 0 doubled"""
-    # A packet must not take longer than `gap` between both hosts' XDP programs.
-    bed = Moves(Relays.RULE, 2000, "gap: 200ms\n")
+    bed = Moves(Relays.RULE, 2000)
     for _ in range(MOVES):
         bed.move()
     lost = bed.end()
@@ -133,9 +131,9 @@ def at_a_moment():
 
 
 @test
-def at_a_moment_that_both_know(rate=200, error=10000):
+def at_a_moment_that_both_know(rate=2000, error=5000):
     """With clock_error a host begins that long after the end of the other one; a clock that is wrong is not believed"""
-    # A packet must not take longer than `error` between both hosts' XDP programs, so few are on their way.
+    # A packet must not take longer than `error` between both hosts' XDP programs.
     bed = Moves(Relays.RULE, rate, f"clock_error: {error}us\n")
     moves = 0
     # A node believes a clock after 16 renewals, and no message that was on its way for 100 ms.
