@@ -370,6 +370,7 @@ demo: check-root build-deps
 bench bench-full: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)
+	$(Q)XMCAST_BUILD=$(B) tools/bench/join.py
 
 # SOAK_FLAGS: see tests/soak/soak.py --help.
 HOURS ?= 0.5

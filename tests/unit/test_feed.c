@@ -138,6 +138,22 @@ static void test_frames_held(void **state)
 	feed_free(feed);
 }
 
+/* The merger is behind with more than half of its part of the frames, three quarters of all. */
+static void test_behind(void **state)
+{
+	uint32_t n;
+
+	open_feed();
+	for (n = 0; n < FRAMES / 8 * 3; n++)
+		assert_true(push(n));
+	assert_int_equal(feed_publish(feed), 0);
+	assert_false(feed_is_behind(feed));
+	assert_true(push(n));
+	assert_int_equal(feed_publish(feed), 0);
+	assert_true(feed_is_behind(feed));
+	feed_free(feed);
+}
+
 /* Other rules have more to send than the egress thread can: frames of merged ones return
  * nevertheless. */
 static void test_queue_is_never_empty(void **state)
@@ -172,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_frames_held),
+		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_queue_is_never_empty),
 	};
 

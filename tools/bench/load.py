@@ -22,7 +22,7 @@ class Load:
     families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
     lease: bool = False  # the rules have a lease, which is held
     merge: str = ""  # "rtp": each flow arrives by two inputs of its rule, which merges them
-    ways: int = 1  # interfaces by which the two inputs arrive
+    ways: int = 1  # interfaces by which the flows arrive, or the two inputs of each
     watch: str = ""  # what the rules watch: "rtp", as which the generator's packets pass, "rtp+ts"
     vlan: int = 0  # id of the packets' 802.1Q tag; 0: untagged
     rate: int = 0  # packets/s of all flows together; 0: flat out

@@ -211,9 +211,10 @@ MERGE_SKEW = "10ms"
 
 
 def _inputs(group, port, load):
-    """The input, or those that are merged: successive ports, which the generator serves in turn."""
+    """The input, or those that are merged. The generator serves successive ports in turn, by
+    `ways` interfaces."""
     if not load.merge:
-        return f"    in: '{group}:{port}@{IN_IFACE}'\n"
+        return f"    in: '{group}:{port}@{IN_IFACES[(port - PORT) % load.ways]}'\n"
     sides = ", ".join(f"'{chr(ord('A') + side)}:{group}:{port + side}@{IN_IFACES[side % load.ways]}'"
                       for side in range(load.sides))
     return f"    in: [{sides}]\n    merge: {load.merge}\n    skew: {MERGE_SKEW}\n"

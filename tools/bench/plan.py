@@ -32,8 +32,9 @@ MERGE = [Load(merge="rtp", ways=ways) for ways in (1, 2)]
 WATCH = Load(watch="rtp")
 # Seven packets of a transport stream behind the RTP header, and the same without `watch`.
 WATCH_TS = [Load(sizes="1348", watch=watch) for watch in ("", "rtp+ts")]
-# Below what overflows. Its base is the latency case of the same rate.
-MERGE_PACED = Load(rate=100_000, seconds=1, merge="rtp", ways=2)
+# Below what overflows, and the same packets by as many interfaces, not merged.
+MERGE_PACED = [Load(rate=100_000, seconds=1, merge="rtp", ways=ways) for ways in (1, 2)]
+NOT_MERGED = [Load(flows=2, rules=2, rate=100_000, seconds=1, ways=ways) for ways in (1, 2)]
 MERGE_1000 = Load(flows=1000, rules=1000, merge="rtp", ways=2)
 TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 TAGGED = Load(vlan=100)
@@ -71,7 +72,8 @@ def core(extra):
         Case(KERNEL_PATH, LEASE, sink="xdp"),
         *(Case(peer, WATCH) for peer in (PLAIN, GSO)),
         *(Case(GSO, load) for load in WATCH_TS),
-        *(Case(GSO, load) for load in (*MERGE, MERGE_PACED, FLOWS_1000, MERGE_1000)),
+        *(Case(GSO, load) for load in (*MERGE, *NOT_MERGED, *MERGE_PACED, FLOWS_1000,
+                                           MERGE_1000)),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
         *(Case(peer, Load(seconds=2), search=True) for peer in (PLAIN, GSO)),
@@ -101,7 +103,7 @@ def _everything(extra):
     yield from (Case(peer, Load(sizes=size), search=True) for size in SIZES
                 for peer in (PLAIN, GSO))
     yield from (Case(peer, search=True) for peer in sendable)
-    yield from (Case(GSO, load, search=True) for load in (FLOWS_50, Load(fanout=50)))
+    yield from (Case(GSO, load, search=True) for load in (FLOWS_50, Load(fanout=50), FLOWS_1000, MERGE_1000))
     yield from (Case(KERNEL_TUNED, Load(rate=rate)) for rate in LATENCY_RATES)
 
 

@@ -238,15 +238,17 @@ VIEWS = (
     View("Paced, 1 M packets/s", "",
          select=lambda case: flat(case, rate=1_000_000, sizes=None),
          label=lambda case: f"{case['sizes']} B, {case['seconds']:g} s"),
-    View("Highest lossless rate (as in RFC 2544)", "",
+    View("Highest lossless rate (as in RFC 2544)", "Of the packets that arrive.",
          select=lambda case: case["search"],
          columns=("lossless/s",), label=lambda case: f"{_streams(case)}, {case['fanout']} "
-         f"cop{'ies' if case['fanout'] > 1 else 'y'}",
+         f"cop{'ies' if case['fanout'] > 1 else 'y'}"
+         + (", merged from two inputs" if case.get("merge") else ""),
          bases=(_against("plain", "lossless_pps", peer="plain"),
-                _against("smcroute", "lossless_pps", peer="smcroute"))),
+                _against("smcroute", "lossless_pps", peer="smcroute"),
+                _against("not merged", "lossless_pps", merge="", ways=1))),
     View("Many interleaved flows, flat out", "Each flow has a rule and an output of its own.",
          select=lambda case: case["flows"] > 1 and case["rules"] == case["flows"]
-         and not case["search"] and not case.get("merge"), label=_streams,
+         and not case["rate"] and not case["search"] and not case.get("merge"), label=_streams,
          bases=(_against("its one flow of 1400 B", **ONE_FLOW),
                 _against("plain", peer="plain"))),
     View("Fan-out, flat out", "Delivered and CPU time are per copy.",
@@ -267,13 +269,14 @@ VIEWS = (
     View("Rules that merge two inputs",
          "The two inputs in turn, packet by packet: half of what is received is delivered. "
          "\"relay ns in\" is CPU time of a received packet.",
-         select=lambda case: case.get("merge"), columns=MERGED,
+         select=lambda case: case.get("merge") and not case["search"], columns=MERGED,
          label=lambda case: f"merge {case['merge']} on {case['ways']} interface"
          f"{'s' if case['ways'] > 1 else ''}, {case['rules']:,} "
          f"rule{'s' if case['rules'] > 1 else ''}, "
          + (f"{rate(case['rate'])} packets/s" if case["rate"] else "flat out"),
          bases=(("received × without", "received_pps", {"merge": "", "ways": 1}),
-                ("relay ns in × without", "received_ns", {"merge": "", "ways": 1}))),
+                ("relay ns in × without", "received_ns", {"merge": "", "ways": 1}),
+                ("p50 × without", "latency_ns.p50", {"merge": "", "flows": 2, "rules": 2}))),
     View("Rules that watch their stream, flat out", "",
          select=lambda case: case.get("watch"), label=lambda case: f"watch {case['watch']}, {_sink(case)}",
          bases=(_against("without", watch=""),
@@ -293,7 +296,9 @@ VIEWS = (
     View("Latency, generator to sink, 1400 B", "skb sink.",
          select=lambda case: case["rate"] in (1000, 100_000, 500_000) and case["relays"] == 1
          and not case.get("merge"),
-         columns=LATENCY, label=lambda case: f"{rate(case['rate'])} packets/s"),
+         columns=LATENCY, label=lambda case: f"{rate(case['rate'])} packets/s"
+         + (f", {case['flows']} flows" if case["flows"] > 1 else "")
+         + (f" by {case['ways']} interfaces" if case.get("ways", 1) > 1 else "")),
     View("Chain of relays", "All on the same CPUs.",
          select=lambda case: case["relays"] > 1,
          columns=("delivered/s", "lost", "exhausted", "ring full", "p50 µs", "p99 µs"),

@@ -97,6 +97,13 @@ static inline uint32_t feed_frames_held(const struct feed *feed)
 
 /* ---- the ingress thread ---- */
 
+/* The merger has half of the frames that it may have. A thread that goes on receiving then drops
+ * most of it, and takes the CPU, if it is the same, from what would make room. */
+static inline bool feed_is_behind(const struct feed *feed)
+{
+	return feed_frames_held(feed) > feed->most / 2;
+}
+
 /* A datagram of a stream, whose frames are `count` entries as those of a frame queue.
  * `arrived_ns`: never less than before. `skipped`: what unmerged_read() says of it. False: the
  * merger has too many frames, or it is too large; nothing was pushed. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <string.h>
 #include <unistd.h>
@@ -336,6 +337,8 @@ static unsigned int receive(struct ingress *ingress)
 		push(ingress, &entry, 1);
 	}
 	publish(ingress);
+	if (ingress->feed && feed_is_behind(ingress->feed))
+		sched_yield();
 	return count;
 }
 
