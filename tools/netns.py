@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import fcntl
 import glob
+import itertools
 import os
 import re
 import select
@@ -294,7 +295,9 @@ def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1
     """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends
     transmit when it returns. Multicast is routed out of the near end."""
     many = f"numtxqueues {queues} numrxqueues {queues}"
-    add = (f"link add {near_name} mtu {mtu} {many} type veth "
+    # An index of its own: the kernel reports the carrier of a veth whose two ends have the same index, each in its
+    # namespace, only once a second, and that of all others at once (net/core/link_watch.c).
+    add = (f"link add {near_name} index {next(_indexes)} mtu {mtu} {many} type veth "
            f"peer name {far_name} netns {far.name} mtu {mtu} {many}",)
     for namespace, name, addr in ((near, near_name, near_addr), (far, far_name, far_addr)):
         namespace.ip(*add, *((f"address add {addr} dev {name}",) if addr else ()), f"link set {name} up")
@@ -354,6 +357,7 @@ def prepare():
 _processes = []
 _namespaces = []
 _directories = []
+_indexes = itertools.count(1000)
 
 
 def _at_exit():
