@@ -238,7 +238,8 @@ NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lif
 TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
 	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
 	$(PACKAGING_TESTS) $(VM_TESTS))
-# The thread tests also run under ThreadSanitizer, which needs a build of its own.
+# The thread tests also run under ThreadSanitizer, which needs a build of its own, of the modules that they use.
+THREAD_MODULES := base rules links steering dataplane
 THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue feed dataplane))
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
@@ -275,7 +276,7 @@ $(FAULT_TOOLS):
 .PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
 test-programs: all $(BENCH_PROGRAMS) $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
 	$(FAULT_TOOLS) $(BENEATH))
-	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
+	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread MODULES='$(THREAD_MODULES)' $(THREAD_TESTS))
 
 check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
