@@ -16,7 +16,7 @@ from tap import run_tests
 
 # Before and after the reboot, in this order.
 STAGES = {
-    "short": (("tree", "enable", "relay", "reload", "watchdog"),
+    "short": (("tree", "enable", "reload", "watchdog"),
               ("after_reboot", "relay")),
     "long": (("install", "external", "upgrade", "external_upgraded", "enable", "relay", "reload", "socket_modes",
               "journal_fields", "security", "exporter", "watchdog", "crash", "stopped", "watch_sees", "restarts",
