@@ -23,9 +23,9 @@ from manager import Manager
 from restarts import RULE, Load, Stream, Successor, Wire, planned, resumed, stored, stored_daemon, take_over
 
 RATE = 10000
-LOAD = Load(times=10, rate=RATE)
+LOAD = Load(times=4, rate=RATE)
 # The programs start again, on a machine that may be busy: what arrives meanwhile has to fit the rings.
-STORE_LOAD = Load(times=10, rate=RATE // 4)
+STORE_LOAD = Load(times=4, rate=RATE // 4)
 KERNEL_RULES = [RULE.replace(" out ", " path kernel out ", 1) + more for more in ("", " out 239.2.2.3:6001@out0")]
 NOBODY = 65534
 

@@ -18,6 +18,8 @@ IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 11, 25, 0x2000
 # that cannot do both.
 RATE = 10000
 STREAM_RATES = (100000, 50000, 20000)
+# From which the kernel takes ports for the relay's sockets: all of them are swept.
+PORTS = "40000 43999"
 
 
 class Network:
@@ -35,6 +37,7 @@ class Network:
             self.group_in, self.group, self.host = "ff3e::1", "ff3e::2", "fd02::2"
             self.relay_in, self.relay_out = "fd01::2", "fd02::1"
             self.elsewhere, self.bracketed = "2001:db8::9", "[{}]"
+        self.star.relay.sysctl("net/ipv4/ip_local_port_range", PORTS)
 
     def rule(self):
         """To a group, to a host by a named interface, and to a host by its route."""
