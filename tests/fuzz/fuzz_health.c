@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * libFuzzer on the payload of watched rules, which anybody can send. The first byte says what is
- * watched; then come datagrams: a source, a time in ms, two bytes of length, and the payload. No
+ * watched; then come datagrams: a source, a time in ms, two bytes of length, and the payload. The
+ * highest bit of the length: transport streams are not checked. No
  * counter ever falls, each datagram is counted once for each kind, and what is counted stays within
  * what can have been lost.
  */
@@ -31,6 +32,7 @@ static void look(struct health *health, const uint8_t *head, const uint8_t *payl
 		/* One bit: it continues in another frame. */
 		.length = (uint32_t)length + (head[0] >> 6 & 1 ? 100 : 0),
 		.now_ns = now_ns,
+		.skip_ts = head[2] >> 7,
 	};
 
 	must(copy != NULL);
@@ -81,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data++;
 	size--;
 	while (size >= 4) {
-		size_t length = (size_t)(data[2] << 8 | data[3]) % 1500;
+		size_t length = (size_t)((data[2] & 0x7f) << 8 | data[3]) % 1500;
 
 		length = length < size - 4 ? length : size - 4;
 		now_ns += data[1] * MS;

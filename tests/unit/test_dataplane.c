@@ -14,6 +14,7 @@
 #include "base/capture_ring.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "dataplane/health.h"
 #include "dataplane/worker.h"
 #include "lab.c"
 
@@ -250,6 +251,59 @@ static void test_no_frame_left(void **state)
 	sink_close(&sink);
 	ruleset_free(ruleset);
 	stream_put(stream);
+}
+
+static uint32_t two_packets(uint32_t number)
+{
+	return 2 * TS_PACKET_SIZE;
+}
+
+static struct health_counts health_of(const struct stream *stream)
+{
+	struct health_counts counts = {};
+
+	health_read(stream->health, &counts);
+	assert_int_equal(counts.figures[HEALTH_TS_UNCHECKED] +
+				 counts.figures[HEALTH_TS_FIRST + TS_PACKETS] / 2,
+			 counter_read(&stream->shards[0].received));
+	return counts;
+}
+
+/* Each datagram of a transport stream is checked, unless most frames wait to be relayed. */
+static void test_behind(void **state)
+{
+	uint64_t unchecked = 0;
+
+	/* It may be time to check just then: try again. */
+	while (!unchecked) {
+		struct worker *worker = open_worker(state);
+		struct ruleset *ruleset;
+		struct stream *stream;
+		struct sink sink;
+
+		sink_open(&sink, "127.0.0.1", 0, two_packets);
+		stream = lab_stream(0, &sink.to, 1, 64);
+		stream->rule.watch = WATCH_TS;
+		stream->health = health_new(&stream->rule, 1);
+		ruleset = rules_of(&stream, 1);
+		start_worker(state, worker, ruleset);
+		for (uint32_t i = 0; i < 1000; i++) {
+			must_deliver(fake_xsk_last(), 0, i, two_packets);
+			sink_expect(&sink, 1);
+		}
+		stop_worker(worker);
+		assert_int_equal(health_of(stream).figures[HEALTH_TS_UNCHECKED], 0);
+		/* A worker that finds all frames in its RX ring when it starts. */
+		worker = open_worker(state);
+		for (uint32_t i = 0; i < FRAMES; i++)
+			assert_true(lab_deliver(fake_xsk_last(), 0, i, two_packets));
+		start_worker(state, worker, ruleset);
+		stop_worker(worker);
+		unchecked = health_of(stream).figures[HEALTH_TS_UNCHECKED];
+		sink_close(&sink);
+		ruleset_free(ruleset);
+		stream_put(stream);
+	}
 }
 
 /* A zero-copy driver that waits for a wake-up which nobody owes it any more: all frames are back in
@@ -570,6 +624,7 @@ int main(void)
 		ALL(test_lone_packets),
 		ALL(test_stop_with_a_backlog),
 		ALL(test_no_frame_left),
+		ALL(test_behind),
 		ONE(test_stopped_driver, 2, "io_uring:spin"),
 		ONE(test_stopped_driver, 5, "sendmmsg:spin"),
 		ALL(test_change_rules),

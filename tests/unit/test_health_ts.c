@@ -346,6 +346,36 @@ static void test_skip(void **state)
 	sender->counters[PMT_PID] += 3;
 	pass(sender, 3);
 	EXPECT(sender, 0);
+	/* One error behind it is one. */
+	sender->counters[VIDEO_PID]++;
+	pass(sender, 3);
+	EXPECT(sender, [TS_CONTINUITY] = 1);
+}
+
+/* Tables and PCR may have been in what was skipped, and the PAT may have named other PMTs there. */
+static void test_skip_tables(void **state)
+{
+	struct sender *sender = start();
+
+	pass(sender, 30);
+	for (unsigned int i = 0; i < 100; i++) {
+		sender->no_pat = sender->no_pmt = sender->no_pcr = true;
+		pass(sender, 3);
+		ts_skip(&sender->track);
+		sender->now_ns += 400 * MS;
+	}
+	EXPECT(sender, 0);
+	/* The PID of the PMT is one of scrambled video now. */
+	add(sender, PMT_PID)[3] |= 0x80;
+	flush(sender);
+	EXPECT(sender, [TS_SCRAMBLED] = 1);
+	sender->no_pat = sender->no_pmt = sender->no_pcr = false;
+	pass(sender, 30);
+	EXPECT(sender, 0);
+	/* And from then on they can be missing as before. */
+	sender->no_pat = sender->no_pmt = true;
+	pass(sender, 29);
+	EXPECT(sender, [TS_PAT] = 1, [TS_PMT] = 1);
 }
 
 /* More programs and PIDs with PCR than are followed. */
@@ -383,11 +413,11 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),   cmocka_unit_test(test_continuity),
-		cmocka_unit_test(test_marked), cmocka_unit_test(test_sync),
-		cmocka_unit_test(test_tables), cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_pcr),    cmocka_unit_test(test_skip),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_good),	    cmocka_unit_test(test_continuity),
+		cmocka_unit_test(test_marked),	    cmocka_unit_test(test_sync),
+		cmocka_unit_test(test_tables),	    cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_pcr),	    cmocka_unit_test(test_skip),
+		cmocka_unit_test(test_skip_tables), cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@ const struct health_info health_figures[HEALTH_FIGURES] = {
 	[HEALTH_RTP_RESTARTS] = {WATCH_RTP, false, "restarts"},
 	[HEALTH_RTP_SOURCES] = {WATCH_RTP, false, "source_changes"},
 	[HEALTH_TS_INVALID] = {WATCH_TS, false, "invalid_packets"},
+	[HEALTH_TS_UNCHECKED] = {WATCH_TS, false, "unchecked_packets"},
 	[HEALTH_TS_FIRST + TS_PACKETS] = {WATCH_TS, false, "ts_packets"},
 	[HEALTH_TS_FIRST + TS_SYNC_BYTE] = {WATCH_TS, true, "sync_byte_errors"},
 	[HEALTH_TS_FIRST + TS_SYNC_LOSS] = {WATCH_TS, true, "sync_losses"},
@@ -57,18 +58,11 @@ const char *health_name(enum health_figure figure, char name[HEALTH_NAME_SIZE])
 	return name;
 }
 
-/* Whose packets they are; without padding. */
-struct flow_key {
-	struct xmc_addr source;
-	uint16_t source_port, port;
-	uint32_t ssrc; /* 0 if it is not one of RTP */
-};
-
-_Static_assert(sizeof(struct flow_key) == 24, "compared as bytes");
-
 /* A place in a table of flows: the first member of what the table has. */
 struct flow {
-	struct flow_key key;
+	struct xmc_addr source;
+	uint16_t source_port, port;
+	uint32_t ssrc;		  /* 0 if it is not one of RTP */
 	_Atomic uint64_t last_ns; /* of its last datagram; 0: the place is free */
 };
 
@@ -105,6 +99,7 @@ struct health_shard {
 	struct rtp_flow *rtp;
 	struct ts_flow *ts;
 	struct mold64_flow *mold64;
+	bool skips_ts; /* the last transport stream's datagram was not checked */
 };
 
 struct health {
@@ -180,34 +175,53 @@ static struct flow *flow_at(void *table, size_t size, unsigned int i)
 	return (struct flow *)((char *)table + i * size);
 }
 
-/* The flow with this key in a table of `count` entries of `size` bytes; *last: where the one before
- * was found. A new one is all zero but for its key; *fresh: it took the place of another one, or is
- * the first. NULL: there is no room. */
-static void *find_flow(void *table, size_t size, unsigned int count, unsigned int *last,
-		       const struct flow_key *key, uint64_t now_ns, bool *fresh)
+/* Member by member: what has just been written in parts is read slowly as a whole. */
+static inline bool is_flow_of(const struct flow *flow, const struct health_datagram *datagram,
+			      uint32_t ssrc)
 {
-	struct flow *flow = flow_at(table, size, *last), *oldest = flow;
+	return flow_last(flow) && flow->ssrc == ssrc && flow->port == datagram->port &&
+	       flow->source_port == datagram->source_port &&
+	       memcmp(&flow->source, datagram->source, sizeof(flow->source)) == 0;
+}
 
-	*fresh = false;
-	if (flow_last(flow) && memcmp(&flow->key, key, sizeof(*key)) == 0)
-		goto found;
+static struct flow *place_flow(void *table, size_t size, unsigned int count, unsigned int *last,
+			       const struct health_datagram *datagram, uint32_t ssrc, bool *fresh)
+{
+	struct flow *flow, *oldest = flow_at(table, size, *last);
+
 	for (unsigned int i = 0; i < count; i++) {
 		flow = flow_at(table, size, i);
-		if (flow_last(flow) && memcmp(&flow->key, key, sizeof(*key)) == 0) {
+		if (is_flow_of(flow, datagram, ssrc)) {
 			*last = i;
-			goto found;
+			return flow;
 		}
 		if (flow_last(flow) < flow_last(oldest))
 			oldest = flow;
 	}
-	if (flow_last(oldest) && now_ns - flow_last(oldest) < HEALTH_QUIET_NS)
+	if (flow_last(oldest) && datagram->now_ns - flow_last(oldest) < HEALTH_QUIET_NS)
 		return NULL;
 	*fresh = true;
-	flow = oldest;
-	flow->key = *key;
-	*last = (unsigned int)((size_t)((char *)flow - (char *)table) / size);
-found:
-	atomic_store_explicit(&flow->last_ns, now_ns, memory_order_relaxed);
+	*last = (unsigned int)((size_t)((char *)oldest - (char *)table) / size);
+	oldest->source = *datagram->source;
+	oldest->source_port = datagram->source_port;
+	oldest->port = datagram->port;
+	oldest->ssrc = ssrc;
+	return oldest;
+}
+
+/* The flow of a datagram in a table of `count` entries of `size` bytes; *last: where the one before
+ * was found. *fresh: it is the first, or took the place of another one, of which the caller finds
+ * the rest. NULL: there is no room. */
+static inline void *find_flow(void *table, size_t size, unsigned int count, unsigned int *last,
+			      const struct health_datagram *datagram, uint32_t ssrc, bool *fresh)
+{
+	struct flow *flow = flow_at(table, size, *last);
+
+	*fresh = false;
+	if (!is_flow_of(flow, datagram, ssrc))
+		flow = place_flow(table, size, count, last, datagram, ssrc, fresh);
+	if (flow)
+		atomic_store_explicit(&flow->last_ns, datagram->now_ns, memory_order_relaxed);
 	return flow;
 }
 
@@ -251,17 +265,16 @@ static void count_step(struct health_shard *shard, struct rtp_flow *flow,
 	counter_add(&flow->duplicates, step->duplicate);
 }
 
-static void look_rtp(const struct health *health, struct health_shard *shard, struct flow_key key,
-		     const struct rtp_header *header, uint64_t now_ns)
+static void look_rtp(const struct health *health, struct health_shard *shard,
+		     const struct health_datagram *datagram, const struct rtp_header *header)
 {
 	struct rtp_flow *flow;
 	struct rtp_step step;
 	uint32_t clock;
 	bool fresh;
 
-	key.ssrc = header->ssrc;
-	flow = find_flow(shard->rtp, sizeof(*shard->rtp), HEALTH_FLOWS_RTP, &shard->rtp_last, &key,
-			 now_ns, &fresh);
+	flow = find_flow(shard->rtp, sizeof(*shard->rtp), HEALTH_FLOWS_RTP, &shard->rtp_last,
+			 datagram, header->ssrc, &fresh);
 	if (!flow) {
 		count(shard, HEALTH_UNWATCHED, 1);
 		return;
@@ -273,13 +286,14 @@ static void look_rtp(const struct health *health, struct health_shard *shard, st
 	}
 	counter_add(&shard->figures[HEALTH_RTP_PACKETS], 1);
 	counter_add(&flow->packets, 1);
-	step = rtp_track(&flow->track, header->sequence);
-	if (step.lost | step.late | step.reordered | step.duplicate | step.restarted)
+	if (!rtp_track_next(&flow->track, header->sequence)) {
+		step = rtp_track(&flow->track, header->sequence);
 		count_step(shard, flow, &step);
+	}
 	clock = atomic_load_explicit(&flow->clock, memory_order_relaxed);
 	if (!clock)
 		return;
-	rtp_track_jitter(&flow->track, header->timestamp, clock, now_ns);
+	rtp_track_jitter(&flow->track, header->timestamp, clock, datagram->now_ns);
 	atomic_store_explicit(&flow->jitter, flow->track.jitter, memory_order_relaxed);
 }
 
@@ -301,8 +315,17 @@ static uint32_t find_ts(const struct health_datagram *datagram, const struct rtp
 	return length;
 }
 
-static void look_ts(struct health_shard *shard, const struct flow_key *key,
-		    const struct health_datagram *datagram, const struct rtp_header *rtp)
+/* The datagrams that are skipped may be of any flow. */
+static void skip_ts(struct health_shard *shard)
+{
+	for (unsigned int i = 0; i < HEALTH_FLOWS_TS && !shard->skips_ts; i++)
+		ts_skip(&shard->ts[i].track);
+	shard->skips_ts = true;
+	count(shard, HEALTH_TS_UNCHECKED, 1);
+}
+
+static void look_ts(struct health_shard *shard, const struct health_datagram *datagram,
+		    const struct rtp_header *rtp)
 {
 	struct ts_counts counts = {};
 	const uint8_t *packets;
@@ -314,8 +337,13 @@ static void look_ts(struct health_shard *shard, const struct flow_key *key,
 		count(shard, HEALTH_TS_INVALID, 1);
 		return;
 	}
-	flow = find_flow(shard->ts, sizeof(*shard->ts), HEALTH_FLOWS_TS, &shard->ts_last, key,
-			 datagram->now_ns, &fresh);
+	if (datagram->skip_ts) {
+		skip_ts(shard);
+		return;
+	}
+	shard->skips_ts = false;
+	flow = find_flow(shard->ts, sizeof(*shard->ts), HEALTH_FLOWS_TS, &shard->ts_last, datagram,
+			 0, &fresh);
 	if (!flow) {
 		count(shard, HEALTH_UNWATCHED, 1);
 		return;
@@ -336,8 +364,7 @@ static void look_ts(struct health_shard *shard, const struct flow_key *key,
 		count(shard, HEALTH_TS_FIRST + i, counts.figures[i]);
 }
 
-static void look_mold64(struct health_shard *shard, const struct flow_key *key,
-			const struct health_datagram *datagram)
+static void look_mold64(struct health_shard *shard, const struct health_datagram *datagram)
 {
 	struct mold64_header header;
 	struct mold64_step step;
@@ -351,7 +378,7 @@ static void look_mold64(struct health_shard *shard, const struct flow_key *key,
 		return;
 	}
 	flow = find_flow(shard->mold64, sizeof(*shard->mold64), HEALTH_FLOWS_MOLD64,
-			 &shard->mold64_last, key, datagram->now_ns, &fresh);
+			 &shard->mold64_last, datagram, 0, &fresh);
 	if (!flow) {
 		count(shard, HEALTH_UNWATCHED, 1);
 		return;
@@ -375,11 +402,6 @@ static void look_mold64(struct health_shard *shard, const struct flow_key *key,
 void health_look(struct health *health, unsigned int index, const struct health_datagram *datagram)
 {
 	struct health_shard *shard = &health->shards[index];
-	const struct flow_key key = {
-		.source = *datagram->source,
-		.source_port = datagram->source_port,
-		.port = datagram->port,
-	};
 	struct rtp_header header;
 	/* A transport stream begins with 0x47, which no RTP does. */
 	bool is_rtp = health->watch & (WATCH_RTP | WATCH_TS) &&
@@ -387,14 +409,14 @@ void health_look(struct health *health, unsigned int index, const struct health_
 
 	if (health->watch & WATCH_RTP) {
 		if (is_rtp)
-			look_rtp(health, shard, key, &header, datagram->now_ns);
+			look_rtp(health, shard, datagram, &header);
 		else
 			count(shard, HEALTH_RTP_INVALID, 1);
 	}
 	if (health->watch & WATCH_TS)
-		look_ts(shard, &key, datagram, is_rtp ? &header : NULL);
+		look_ts(shard, datagram, is_rtp ? &header : NULL);
 	if (health->watch & WATCH_MOLD64)
-		look_mold64(shard, &key, datagram);
+		look_mold64(shard, datagram);
 }
 
 /* ---- main thread ---- */

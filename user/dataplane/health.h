@@ -51,8 +51,9 @@ enum health_figure {
 	HEALTH_RTP_RESTARTS,
 	HEALTH_RTP_SOURCES,
 
-	HEALTH_TS_INVALID, /* datagrams */
-	HEALTH_TS_FIRST,   /* TS_FIGURES of them: health_ts.h */
+	HEALTH_TS_INVALID,   /* datagrams */
+	HEALTH_TS_UNCHECKED, /* datagrams, while the relay was behind */
+	HEALTH_TS_FIRST,     /* TS_FIGURES of them: health_ts.h */
 	HEALTH_TS_LAST = HEALTH_TS_FIRST + TS_FIGURES - 1,
 
 	HEALTH_MOLD64_PACKETS,
@@ -101,6 +102,7 @@ struct health_datagram {
 	uint32_t readable; /* bytes: those in the packet's first frame */
 	uint32_t length;   /* bytes of payload */
 	uint64_t now_ns;
+	bool skip_ts; /* do not check transport streams now, only count: health_pace.h */
 };
 
 /* One for each shard; NULL: no memory. */

@@ -44,6 +44,17 @@ struct rtp_step {
 	bool restarted;
 };
 
+/* Nearly always a packet has the next number, and none of those before it is missing. True: so it
+ * is, and it is noted; otherwise it is for rtp_track(). */
+static inline bool rtp_track_next(struct rtp_track *track, uint16_t sequence)
+{
+	if (track->seen != UINT64_MAX || track->known != RTP_WINDOW || track->suspect ||
+	    (uint16_t)(sequence - track->highest) != 1)
+		return false;
+	track->highest = sequence;
+	return true;
+}
+
 /* A packet with this sequence number has arrived. */
 struct rtp_step rtp_track(struct rtp_track *track, uint16_t sequence);
 

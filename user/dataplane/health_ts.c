@@ -303,7 +303,8 @@ static void look_for_missing(struct ts_track *track, uint64_t now_ns, struct ts_
 	}
 }
 
-/* Nothing has arrived for so long that the tables could not: wait for them from now on. */
+/* Nothing has been looked at for so long that tables and PCR can be missing: wait for them from now
+ * on. */
 static void resume(struct ts_track *track, uint64_t now_ns)
 {
 	track->pat_ns = now_ns;
@@ -313,12 +314,25 @@ static void resume(struct ts_track *track, uint64_t now_ns)
 		track->pcrs[i].last_ns = 0;
 }
 
+/* What was skipped may have had anything, another PAT as well. */
+static void resume_behind_skipped(struct ts_track *track, uint64_t now_ns)
+{
+	for (unsigned int i = 0; i < TS_PIDS; i++)
+		track->pids[i] &= (uint8_t)~PID_KNOWN;
+	forget_pmts(track);
+	track->bad_syncs = 0;
+	track->skipped = false;
+	resume(track, now_ns);
+}
+
 bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int number, uint64_t now_ns,
 	      struct ts_counts *counts)
 {
 	bool plain = true;
 
-	if (!track->last_ns || now_ns - track->last_ns > TS_TABLE_NS)
+	if (track->skipped)
+		resume_behind_skipped(track, now_ns);
+	else if (!track->last_ns || now_ns - track->last_ns > TS_TABLE_NS)
 		resume(track, now_ns);
 	track->last_ns = now_ns;
 	counts->figures[TS_PACKETS] += number;
@@ -338,10 +352,4 @@ bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int numbe
 	look_for_missing(track, now_ns, counts);
 	track->look_ns = now_ns + LOOK_NS;
 	return true;
-}
-
-void ts_skip(struct ts_track *track)
-{
-	for (unsigned int i = 0; i < TS_PIDS; i++)
-		track->pids[i] &= (uint8_t)~PID_KNOWN;
 }

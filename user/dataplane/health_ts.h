@@ -63,6 +63,7 @@ struct ts_track {
 	uint64_t pat_ns;
 	uint8_t bad_syncs, good_syncs; /* in a row */
 	bool sync_lost;
+	bool skipped; /* something has arrived since the last datagram that was looked at */
 	uint8_t pat_version;
 	uint8_t nr_pmts, nr_pcrs;
 	struct ts_pmt pmts[TS_PMTS];
@@ -75,7 +76,11 @@ struct ts_track {
 bool ts_track(struct ts_track *track, const uint8_t *packets, unsigned int number, uint64_t now_ns,
 	      struct ts_counts *counts);
 
-/* A datagram could not be looked at: continuity begins again. */
-void ts_skip(struct ts_track *track);
+/* Datagrams have arrived that were not looked at: continuity begins again, and no table or PCR
+ * counts as missing for what may have been in them. */
+static inline void ts_skip(struct ts_track *track)
+{
+	track->skipped = true;
+}
 
 #endif

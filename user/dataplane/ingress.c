@@ -43,6 +43,25 @@ static uint64_t pass_ns(struct ingress *ingress)
 	return ingress->pass_ns;
 }
 
+/* Does more than half of the frames wait for this thread or the egress thread? Both are less while
+ * the relay keeps up, even if the two share a CPU and take turns. */
+static bool is_behind(const struct ingress *ingress)
+{
+	uint32_t waiting = xsk_waiting(ingress->xsk) + frame_queue_length(ingress->queue);
+
+	return waiting > xsk_frames(ingress->xsk) / 2;
+}
+
+/* Decided once for what one look at the RX ring has found. */
+static bool must_skip_ts(struct ingress *ingress)
+{
+	if (ingress->pass_ts == TS_UNDECIDED)
+		ingress->pass_ts = health_pace(&ingress->pace, is_behind(ingress), pass_ns(ingress))
+					   ? TS_CHECK
+					   : TS_SKIP;
+	return ingress->pass_ts == TS_SKIP;
+}
+
 /* `data`, `end`: of the packet's first frame. */
 static void look(struct ingress *ingress, const struct stream *stream,
 		 const struct xmc_datagram *dgram, const uint8_t *data, const uint8_t *end)
@@ -59,9 +78,10 @@ static void look(struct ingress *ingress, const struct stream *stream,
 		.readable = readable < dgram->payload_length ? readable : dgram->payload_length,
 		.length = dgram->payload_length,
 		.now_ns = pass_ns(ingress),
+		.skip_ts = stream->rule.watch & WATCH_TS && must_skip_ts(ingress),
 	};
 
-	if (stream->rule.watch & WATCH_TS)
+	if (stream->rule.watch & WATCH_TS && !datagram.skip_ts)
 		ingress->ts_offset = (uint32_t)(payload - data) +
 				     (datagram.readable % TS_PACKET_SIZE ? RTP_HEADER_SIZE : 0);
 	health_look(stream->health, ingress->shard, &datagram);
@@ -319,6 +339,7 @@ static unsigned int receive(struct ingress *ingress)
 		return 0;
 	counter_add(&ingress->counters.received, count_packets(frames, count));
 	ingress->pass_ns = 0;
+	ingress->pass_ts = TS_UNDECIDED;
 	if (ingress->tap)
 		capture_packets(ingress, frames, count);
 	for (unsigned int i = 0; i < count; i++) {

@@ -24,6 +24,7 @@
 #include "dataplane/capture.h"
 #include "dataplane/feed.h"
 #include "dataplane/frame_queue.h"
+#include "dataplane/health_pace.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
 #include "rules/config.h"
@@ -77,8 +78,10 @@ struct ingress {
 	struct feed *feed;	 /* for datagrams that are merged; NULL: there are none */
 	struct log_limit wakeup_limit;
 	uint64_t pass_ns; /* the time of this look at the RX ring; 0: not read yet */
+	struct health_pace pace;
+	enum { TS_UNDECIDED, TS_CHECK, TS_SKIP } pass_ts; /* for this look, too */
 	/* In the last frame whose transport stream was watched: where its packets began; 0: the
-	 * last one was another. */
+	 * last one was another, or not checked. */
 	uint32_t ts_offset;
 	/* A packet in several frames, of which the last has not been received yet. */
 	struct xsk_frame pieces[XSK_MAX_PIECES];

@@ -214,6 +214,8 @@ const struct metric metric_table[] = {
 	      1000000000, "The largest jitter of the RTP sources, as of RFC 3550."),
 	COUNT(WATCH_TS, "invalid_packets", "packets",
 	      "Datagrams that have no whole packets of a transport stream."),
+	COUNT(WATCH_TS, "unchecked_packets", "packets",
+	      "Datagrams that were relayed and not checked, because the relay was behind."),
 	COUNTER(WATCH_TS, "ts_packets", "xmcast_watch_ts_packets", "packets", NULL,
 		"Packets of transport streams."),
 	COUNTER(WATCH_TS, "null_ts_packets", "xmcast_watch_ts_null_packets", "packets", NULL,
