@@ -222,6 +222,21 @@ static void buries_an_unreadable_node(void **state)
 	protocol_free(protocol);
 }
 
+/* What a dead node held is claimed at once, before the watch shows that it is dead. */
+static void claims_after_the_answer(void **state)
+{
+	const struct shard_record held = {.node = "b", .term = 3};
+	struct protocol *protocol = new_holder(&held);
+	const uint64_t dead = TIME + 701 * MS;
+
+	for (unsigned int i = 1; i < 8; i++)
+		expect_txn(protocol, TIME + i * 100 * MS, TXN_RENEW, 10 + i);
+	expect_txn(protocol, dead, TXN_BURY, 20);
+	expect_txn(protocol, dead, TXN_CLAIM, 21);
+	assert_true(protocol_is_ours(protocol, 0));
+	protocol_free(protocol);
+}
+
 /* Our own key has something that cannot be read. No other process goes on as this node: it is
  * muted, and joins again when the key has been cleared. */
 static void our_key_is_overwritten(void **state)
@@ -423,6 +438,7 @@ int main(void)
 		cmocka_unit_test(releases_a_lease_that_is_gone),
 		cmocka_unit_test(claims_an_unreadable_shard),
 		cmocka_unit_test(buries_an_unreadable_node),
+		cmocka_unit_test(claims_after_the_answer),
 		cmocka_unit_test(our_key_is_overwritten),
 		cmocka_unit_test(comes_back_unseen),
 		cmocka_unit_test(restored_with_a_higher_revision),

@@ -466,6 +466,9 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 	if (!protocol->ask_mod && txn->own.ask.id == protocol->ask.id)
 		protocol->ask_mod = revision;
 	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
+	/* The watch may not have shown it yet, and what it held is to be claimed. */
+	if (txn->kind == TXN_BURY)
+		view_see_node(view, now, txn->other, 0, revision, NULL);
 	if (txn->kind == TXN_RELEASE)
 		keep_dropped(protocol, txn->nr_shards);
 	for (unsigned int i = 0; i < txn->nr_shards; i++) {
