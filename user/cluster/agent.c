@@ -134,16 +134,27 @@ static void on_all(void *context, int64_t revision)
 
 /* ---- the log ---- */
 
+static void log_lost(struct agent *agent)
+{
+	struct node_ask ask;
+	const char *reason;
+
+	while (protocol_lost_ask(agent->protocol, &ask, &reason)) {
+		if (ask.what == ASK_MOVE)
+			log_warning("move-lost", LOG_NAME("lease", ask.lease),
+				    LOG_UINT("shard", ask.shard), LOG_NAME("node", ask.node),
+				    LOG_TEXT("reason", reason), LOG_TEXT("hint", "ask again"));
+		else
+			log_warning(ask.what == ASK_DRAIN ? "drain-lost" : "undrain-lost",
+				    LOG_NAME("node", ask.node), LOG_TEXT("reason", reason),
+				    LOG_TEXT("hint", "ask again"));
+	}
+}
+
 static void log_shards(struct agent *agent)
 {
 	struct shard_status shard;
-	struct node_ask ask;
 
-	if (protocol_lost_ask(agent->protocol, &ask))
-		log_warning("move-lost", LOG_NAME("lease", ask.lease), LOG_UINT("shard", ask.shard),
-			    LOG_NAME("node", ask.node),
-			    LOG_TEXT("hint", "the shard has just moved, and its new holder could "
-					     "not be asked: ask again"));
 	for (unsigned int i = 0; i < protocol_shards(agent->protocol); i++) {
 		bool ours = protocol_is_ours(agent->protocol, i);
 
@@ -333,6 +344,7 @@ static void step(struct agent *agent)
 	if (protocol_hurries(agent->protocol)) {
 		local_hurry(agent->local);
 		local_run(agent->local, agent->now);
+		log_lost(agent);
 		log_shards(agent);
 	}
 	log_state(agent);

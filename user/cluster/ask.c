@@ -2,6 +2,7 @@
 #include "cluster/ask.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json_build.h"
@@ -17,10 +18,8 @@ json_t *ask_json(const struct node_ask *ask)
 				 (json_int_t)ask->id, "lease", ask->lease, "shard", (int)ask->shard,
 				 "node", ask->node);
 
-	if (*ask->by) {
-		json_put(&json, "by", json_string(ask->by));
-		json_put(&json, "by_id", json_integer((json_int_t)ask->by_id));
-	}
+	if (ask->at)
+		json_put(&json, "at", json_integer((json_int_t)ask->at));
 	return json;
 }
 
@@ -37,7 +36,7 @@ bool ask_read(const json_t *json, struct node_ask *ask)
 	const char *what = json_string_value(json_object_get(json, "what"));
 	json_int_t id = json_integer_value(json_object_get(json, "id"));
 	json_int_t shard = json_integer_value(json_object_get(json, "shard"));
-	json_int_t by_id = json_integer_value(json_object_get(json, "by_id"));
+	json_int_t at = json_integer_value(json_object_get(json, "at"));
 
 	*ask = (struct node_ask){0};
 	if (!json)
@@ -46,11 +45,35 @@ bool ask_read(const json_t *json, struct node_ask *ask)
 		if (strcmp(what, words[i]) == 0)
 			ask->what = (enum ask_what)i;
 	}
-	if (json_object_get(json, "by") && (!read_name(json, "by", ask->by) || by_id <= 0))
-		return false;
-	ask->by_id = (uint64_t)by_id;
+	ask->at = at;
 	ask->id = (uint64_t)id;
 	ask->shard = (unsigned int)shard;
-	return ask->what && id > 0 && shard >= 0 && shard < CLUSTER_LEASE_SHARDS &&
+	return ask->what && id > 0 && at >= 0 && shard >= 0 && shard < CLUSTER_LEASE_SHARDS &&
 	       read_name(json, "lease", ask->lease) && read_name(json, "node", ask->node);
+}
+
+json_t *ask_heard_json(const struct node_record *record)
+{
+	json_t *json = record->nr_heard ? json_object() : NULL;
+
+	for (unsigned int i = 0; i < record->nr_heard; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "%llu", (unsigned long long)record->heard[i].id);
+		json_put(&json, id, json_boolean(record->heard[i].accepted));
+	}
+	return json;
+}
+
+void ask_heard_read(const json_t *json, struct node_record *record)
+{
+	json_t *accepted;
+	const char *id;
+
+	json_object_foreach((json_t *)json, id, accepted)
+	{
+		if (record->nr_heard < CLUSTER_HEARD)
+			record->heard[record->nr_heard++] =
+				(struct ask_answer){strtoull(id, NULL, 10), json_is_true(accepted)};
+	}
 }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an administrator asks of another node than the one that holds the shard, or is to drain: the
- * node that was asked says so in its record for ASK_NS, and the node that it concerns obeys once.
+ * node that was asked says so in its record until the node that it concerns answers in its own one,
+ * at most for ASK_NS.
  *
- *     "ask": {"what": "move"|"drain"|"undrain", "id", "lease", "shard", "node", "by", "by_id"}
+ *     "ask": {"what": "move"|"drain"|"undrain", "id", "at", "lease", "shard", "node"}
+ *     "heard": {ID: ACCEPTED, …}
+ *
+ * The node that holds the shard obeys, also one that gets it meanwhile. Of several requests for a
+ * shard that one counts which is the last in the store (`at`): the shard's record has which one was
+ * obeyed, so that its next holder obeys no older one.
  *
  * Pure; any thread.
  */
@@ -22,5 +28,10 @@ json_t *ask_json(const struct node_ask *ask);
 
 /* NULL is no request. False: not one that ask_json() makes. */
 bool ask_read(const json_t *json, struct node_ask *ask);
+
+/* The answers of a record: NULL if there is none, or no memory. Others than ask_heard_json() makes
+ * are ignored. */
+json_t *ask_heard_json(const struct node_record *record);
+void ask_heard_read(const json_t *json, struct node_record *record);
 
 #endif

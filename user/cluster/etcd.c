@@ -141,6 +141,8 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 			  unfit_json(record, protocol));
 	if (record->ask.what)
 		json_put(&value, "ask", ask_json(&record->ask));
+	if (record->nr_heard)
+		json_put(&value, "heard", ask_heard_json(record));
 	if (record->real)
 		json_put(&value, "real", json_integer((json_int_t)record->real));
 	return value;
@@ -151,6 +153,8 @@ static json_t *shard_value(const struct shard_record *record)
 	json_t *value = json_pack("{s:s, s:I, s:b}", "node", record->node, "term",
 				  (json_int_t)record->term, "pinned", record->pinned);
 
+	if (record->asked)
+		json_put(&value, "asked", json_integer((json_int_t)record->asked));
 	if (record->left)
 		json_put(&value, "left_us", json_integer((json_int_t)(record->left / 1000) + 1));
 	if (record->until_real)
@@ -355,6 +359,7 @@ static bool read_node(const json_t *value, struct node_record *record)
 	/* A request that this version does not know must not make its node unknown. */
 	if (!ask_read(json_object_get(value, "ask"), &record->ask))
 		record->ask = (struct node_ask){0};
+	ask_heard_read(json_object_get(value, "heard"), record);
 	for (size_t i = 0; i < json_array_size(leases); i++) {
 		if (!read_lease(json_string_value(json_array_get(leases, i)), &record->leases[i],
 				&record->names[i]))
@@ -393,8 +398,9 @@ static bool read_shard(const json_t *value, struct shard_record *record, char cu
 	int64_t left = number_of(value, "left_us");
 
 	*record = (struct shard_record){.term = number_of(value, "term"),
+					.asked = number_of(value, "asked"),
 					.pinned = json_is_true(json_object_get(value, "pinned"))};
-	if (!node || !etcd_name_valid(node) || record->term < 1 || left < 0 ||
+	if (!node || !etcd_name_valid(node) || record->term < 1 || record->asked < 0 || left < 0 ||
 	    left > (int64_t)(CLUSTER_LEFT_NS / 1000))
 		return false;
 	record->left = (uint64_t)left * 1000;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Shards that are passed on. See protocol.h, 4 and 5. */
-#include "cluster/ask.h"
 #include "cluster/protocol_state.h"
 
 #include <errno.h>
@@ -19,9 +18,24 @@
 
 /* ---- which ---- */
 
-/* It is not passed on. */
-static void stop(const struct protocol *protocol, struct view_shard *shard)
+struct node_ask move_asked(const struct protocol *protocol, const struct view_shard *shard)
 {
+	struct node_ask ask = {.what = ASK_MOVE, .shard = shard->number};
+
+	if (!*shard->move_to || !shard->move_asked)
+		return (struct node_ask){0};
+	memcpy(ask.lease, protocol->view.leases[shard->lease].name.name, sizeof(ask.lease));
+	memcpy(ask.node, shard->move_to, sizeof(ask.node));
+	return ask;
+}
+
+/* It is not passed on. */
+static void stop(struct protocol *protocol, struct view_shard *shard, const char *reason)
+{
+	struct node_ask ask = move_asked(protocol, shard);
+
+	if (ask.what)
+		request_lose(protocol, &ask, reason);
 	if (*shard->move_to && move_has_end(shard))
 		move_go_on(protocol, shard);
 	*shard->move_to = '\0';
@@ -31,7 +45,7 @@ static void start(struct protocol *protocol, uint64_t now, struct view_shard *sh
 		  unsigned int to, const char *why)
 {
 	snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[to].name);
-	shard->move_pins = shard->move_mutes = false;
+	shard->move_pins = shard->move_mutes = shard->move_asked = false;
 	shard->move_since = now;
 	shard->why = why;
 	protocol->hurry = true;
@@ -101,152 +115,55 @@ static bool passes(const struct protocol *protocol, const struct txn *txn,
 	return found;
 }
 
-static int move_to(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
+bool move_may_begin(const struct protocol *protocol, const struct view_shard *shard)
 {
-	struct view_shard *shard = &protocol->view.shards[index];
+	return is_ours(protocol, shard) &&
+	       !(protocol->busy && passes(protocol, &protocol->txn, shard)) &&
+	       !(protocol->unresolved && passes(protocol, &protocol->lost, shard));
+}
+
+void move_lose_unnamed(struct protocol *protocol, const struct lease_name *leases,
+		       unsigned int count)
+{
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		const struct view_shard *shard = &protocol->view.shards[i];
+		struct node_ask asked = move_asked(protocol, shard);
+		bool named = false;
+
+		for (unsigned int j = 0; j < count; j++)
+			named |= strcmp(leases[j].name, asked.lease) == 0 &&
+				 shard->number < leases[j].shards;
+		if (asked.what && !named)
+			request_lose(protocol, &asked, "the rules here name the shard no more");
+	}
+}
+
+int move_to(struct protocol *protocol, uint64_t now, struct view_shard *shard, const char *node,
+	    int64_t at)
+{
 	unsigned int to = view_find(&protocol->view, node);
 
-	/* What is being passed on is as good as another node's. */
-	if (!is_ours(protocol, shard) ||
-	    (protocol->busy && passes(protocol, &protocol->txn, shard)))
-		return -ESRCH;
+	shard->asked = at;
 	if (to == NO_NODE || view_rank(&protocol->view, shard, to) == NO_NODE)
 		return -ENOENT;
-	if (protocol->unresolved && passes(protocol, &protocol->lost, shard))
-		return -EBUSY;
 	/* Instead of where it was to move until now. */
+	shard->move_asked = false;
 	if (strcmp(node, protocol->settings.node) != 0)
 		start(protocol, now, shard, to, "moved by hand");
 	else
-		stop(protocol, shard);
+		stop(protocol, shard, NULL);
+	shard->move_asked = *shard->move_to;
 	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
 	return 0;
 }
 
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
 {
-	int err = move_to(protocol, now, index, node);
+	struct view_shard *shard = &protocol->view.shards[index];
 
-	if (!err)
-		protocol->view.shards[index].asked_id = ++protocol->serial;
-	return err;
-}
-
-/* Whether others can have read what we ask for. */
-static bool was_carried(const struct protocol *protocol)
-{
-	unsigned int own = view_find(&protocol->view, protocol->settings.node);
-
-	return own != NO_NODE && protocol->view.nodes[own].record.ask.id == protocol->ask.id;
-}
-
-struct node_ask move_ask(struct protocol *protocol, uint64_t now)
-{
-	if (protocol->nr_asks && (now >= protocol->ask_until || was_carried(protocol))) {
-		protocol->ask = protocol->asks[0];
-		protocol->ask_until = now + ASK_NS;
-		protocol->ask_mod = 0;
-		memmove(protocol->asks, protocol->asks + 1,
-			--protocol->nr_asks * sizeof(*protocol->asks));
-	}
-	return now < protocol->ask_until ? protocol->ask : (struct node_ask){0};
-}
-
-int protocol_ask(struct protocol *protocol, const struct node_ask *ask)
-{
-	const struct view *view = &protocol->view;
-	unsigned int node = view_find(view, ask->node);
-	struct view_shard *shard = view_shard(view, ask->lease, ask->shard);
-
-	if (node == NO_NODE || !view->nodes[node].live)
-		return -ENOENT;
-	if (ask->what == ASK_MOVE && (!shard || view_holder(view, shard) == NO_NODE ||
-				      view_rank(view, shard, node) == NO_NODE))
-		return -ENOENT;
-	if (protocol->nr_asks == PROTOCOL_ASKS)
-		return -EBUSY;
-	protocol->asks[protocol->nr_asks] = *ask;
-	protocol->asks[protocol->nr_asks++].id = ++protocol->serial;
-	if (ask->what == ASK_MOVE && !*ask->by)
-		shard->asked_id = protocol->serial;
-	protocol->renew_at = 0;
-	return 0;
-}
-
-/* The request as we ask the new holder for it. */
-static struct node_ask forwarded(const struct node_ask *ask, const char *asker)
-{
-	struct node_ask copy = *ask;
-
-	if (!*copy.by) {
-		snprintf(copy.by, sizeof(copy.by), "%s", asker);
-		copy.by_id = ask->id;
-	}
-	return copy;
-}
-
-void move_obey(struct protocol *protocol, uint64_t now, const char *asker,
-	       const struct node_ask *ask, int64_t mod)
-{
-	bool for_us = strcmp(ask->node, protocol->settings.node) == 0;
-	const struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
-	struct node_ask forward = forwarded(ask, asker);
-	int err = 0;
-
-	/* Ours, which comes back: something else was asked for meanwhile. */
-	if (shard && strcmp(ask->by, protocol->settings.node) == 0 && ask->by_id < shard->asked_id)
-		return;
-	if (ask->what == ASK_MOVE && shard)
-		err = move_to(protocol, now, (unsigned int)(shard - protocol->view.shards),
-			      ask->node);
-	else if (ask->what != ASK_MOVE && for_us)
-		protocol_drain(protocol, ask->what == ASK_DRAIN);
-	if (err == -EBUSY ||
-	    (err == -ESRCH && (is_ours(protocol, shard) || mod < shard->passed_mod)))
-		err = protocol_ask(protocol, &forward);
-	else
-		err = 0;
-	if (err) {
-		protocol->lost_ask = *ask;
-		protocol->hurry = true;
-	}
-}
-
-void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
-		   int64_t mod)
-{
-	const struct view *view = &protocol->view;
-	unsigned int index = (unsigned int)(shard - view->shards);
-	const struct node_ask *ask = &protocol->ask;
-
-	if (now < protocol->ask_until && (!protocol->ask_mod || protocol->ask_mod > mod) &&
-	    ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
-		move_to(protocol, now, index, ask->node);
-	for (unsigned int i = 0; i < protocol->nr_asks; i++) {
-		ask = &protocol->asks[i];
-		if (ask->what == ASK_MOVE && view_shard(view, ask->lease, ask->shard) == shard)
-			move_to(protocol, now, index, ask->node);
-	}
-}
-
-void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *txn)
-{
-	for (unsigned int i = 0; txn->kind == TXN_PASS && i < txn->nr_shards; i++) {
-		const struct view_shard *shard =
-			view_shard(&protocol->view, txn->shards[i].lease, txn->shards[i].number);
-
-		if (shard && is_ours(protocol, shard))
-			move_obey_own(protocol, now, shard, protocol->mod);
-	}
-}
-
-void move_lost_not_made(struct protocol *protocol, uint64_t now)
-{
-	bool unresolved = protocol->unresolved;
-
-	protocol->unresolved = false; /* before we do what was asked meanwhile */
-	if (unresolved)
-		move_not_made(protocol, now, &protocol->lost);
+	return move_may_begin(protocol, shard)
+		       ? move_to(protocol, now, shard, node, protocol->newest)
+		       : -ESRCH;
 }
 
 const char *protocol_other(const struct protocol *protocol, unsigned int index)
@@ -359,10 +276,10 @@ void move_passed(struct view_shard *shard, uint64_t now)
 	shard->late |= shard->ends && shard->cut && now > shard->cut_at;
 }
 
-void move_stop_all(struct protocol *protocol)
+void move_stop_all(struct protocol *protocol, const char *reason)
 {
 	for (unsigned int i = 0; i < protocol->view.nr_shards; i++)
-		stop(protocol, &protocol->view.shards[i]);
+		stop(protocol, &protocol->view.shards[i], reason);
 }
 
 /* Whether the daemon sends it no longer, or is going to end it without us. What is muted stays
@@ -408,7 +325,7 @@ bool move_pass(struct protocol *protocol, uint64_t now)
 			continue;
 		node = view_find(&protocol->view, shard->move_to);
 		if (node == NO_NODE || view_rank(&protocol->view, shard, node) == NO_NODE) {
-			stop(protocol, shard); /* it does not accept it any more: we go on */
+			stop(protocol, shard, NOT_ACCEPTED); /* any more: we go on */
 			continue;
 		}
 		if ((to != NO_NODE && node != to) || !may_pass(protocol, shard, now))

@@ -189,19 +189,23 @@ void protocol_muted(struct protocol *protocol, unsigned int shard);
 void protocol_drain(struct protocol *protocol, bool drain);
 
 /* Pass the shard on to this node, if it is ours, instead of where it was to go before. 0; -ENOENT:
- * no such member, or it drains, or does not have the lease; -ESRCH: not ours, or just being passed
- * on; -EBUSY: the store has not said whether it was passed on. */
+ * no such member, or it drains, or does not have the lease; -ESRCH: not ours, or being passed on,
+ * or the store has not said whether it was. */
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node);
 
-/* Ask another node: what protocol_move() or protocol_drain() would do there. Each transaction
- * carries one request, so they wait for each other. -ENOENT: no live node holds the shard, or may
- * get it; or there is no such node; -EBUSY: PROTOCOL_ASKS wait. `ask->id` is chosen. */
+/* Ask another node: what protocol_move() or protocol_drain() would do there. Our record has one
+ * request at a time, so they wait for each other. -ENOENT: no live node holds the shard, or may get
+ * it; or there is no such node; -EBUSY: PROTOCOL_ASKS wait. `ask->id` is chosen. */
 #define PROTOCOL_ASKS 16
-int protocol_ask(struct protocol *protocol, const struct node_ask *ask);
+int protocol_ask(struct protocol *protocol, struct node_ask *ask);
 
-/* Whether a request for a move that another node has made of us was lost, because the shard is not
- * ours any more, and its new holder cannot be asked. True once. */
-bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask);
+/* What has become of it: 0, a node obeys; -EAGAIN, no answer yet; -ENOENT, it was lost, with the
+ * reason. Of the last PROTOCOL_ASKS that were lost. */
+int protocol_asked(const struct protocol *protocol, uint64_t id, const char **reason);
+
+/* A request, of protocol_ask() or for a move of our shards, that ended without what was asked for,
+ * and why. True once for each. */
+bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask, const char **reason);
 
 /* The node to which a shard goes if none is named: not where it is, or just goes. NULL: none. */
 const char *protocol_other(const struct protocol *protocol, unsigned int index);

@@ -28,6 +28,7 @@ void protocol_free(struct protocol *protocol)
 		return;
 	view_free(&protocol->view);
 	free(protocol->dropped);
+	free(protocol->lost_asks);
 	free(protocol);
 }
 
@@ -92,6 +93,8 @@ int protocol_set_leases(struct protocol *protocol, const struct lease_name *leas
 								       : drop_all(protocol);
 
 	if (!changed)
+		move_lose_unnamed(protocol, leases, count);
+	if (!changed)
 		changed = view_set_leases(&protocol->view, leases, count);
 	keep_dropped(protocol, 0);
 	if (changed <= 0)
@@ -115,19 +118,32 @@ void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
 	}
 }
 
+static void note_newest(struct protocol *protocol, int64_t revision)
+{
+	if (revision > protocol->newest)
+		protocol->newest = revision;
+}
+
 void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name, int64_t create,
 		       int64_t mod, const struct node_record *record)
 {
-	unsigned int node = view_find(&protocol->view, name);
-	const struct node_record *known =
-		node == NO_NODE ? NULL : &protocol->view.nodes[node].record;
-	bool asks =
-		record && record->ask.what && strcmp(name, protocol->settings.node) != 0 &&
-		(!known || known->ask.id != record->ask.id || known->instance != record->instance);
-
-	if (asks)
-		move_obey(protocol, now, name, &record->ask, mod);
+	note_newest(protocol, mod);
 	view_see_node(&protocol->view, now, name, create, mod, record);
+}
+
+static struct view_shard *see_shard(struct protocol *protocol, uint64_t now, const char *lease,
+				    unsigned int number, int64_t mod,
+				    const struct shard_record *record)
+{
+	const struct view_shard *known = view_shard(&protocol->view, lease, number);
+	struct node_ask asked = known ? move_asked(protocol, known) : (struct node_ask){0};
+	struct view_shard *shard = view_see_shard(&protocol->view, now, lease, number, mod, record);
+
+	note_newest(protocol, mod);
+	if (shard && asked.what && !*shard->move_to &&
+	    (!record || strcmp(record->node, asked.node) != 0))
+		request_lose(protocol, &asked, "this node holds the shard no more");
+	return shard;
 }
 
 void protocol_see_shard(struct protocol *protocol, uint64_t now, const char *lease,
@@ -135,13 +151,11 @@ void protocol_see_shard(struct protocol *protocol, uint64_t now, const char *lea
 {
 	const struct view_shard *known = view_shard(&protocol->view, lease, number);
 	bool was_ours = known && is_ours(protocol, known);
-	struct view_shard *shard = view_see_shard(&protocol->view, now, lease, number, mod, record);
+	struct view_shard *shard = see_shard(protocol, now, lease, number, mod, record);
 
 	if (!shard)
 		return;
-	if (is_ours(protocol, shard) && !was_ours)
-		move_obey_own(protocol, now, shard, mod);
-	else if (was_ours && !is_ours(protocol, shard))
+	if (was_ours && !is_ours(protocol, shard))
 		move_passed(shard, now);
 	/* The watch may be faster than the answer to our own claim. */
 	if (is_ours(protocol, shard) && !(protocol->busy && protocol->txn.kind == TXN_CLAIM))
@@ -177,12 +191,6 @@ void protocol_set_epoch(struct protocol *protocol, unsigned int shard, int64_t e
 void protocol_muted(struct protocol *protocol, unsigned int shard)
 {
 	protocol->view.shards[shard].sent_until = 0;
-}
-
-void protocol_drain(struct protocol *protocol, bool drain)
-{
-	protocol->drain = drain;
-	protocol->renew_at = 0;
 }
 
 void protocol_leave(struct protocol *protocol)
@@ -317,10 +325,11 @@ bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind,
 		.serial = ++protocol->serial,
 		.weight = protocol->settings.weight,
 		.draining = protocol->drain,
-		.ask = move_ask(protocol, now),
+		.ask = request_shown(protocol),
 		.real = protocol->settings.clock_error ? now + (uint64_t)protocol->view.real : 0,
 		.nr_leases = protocol->view.nr_leases,
 	};
+	request_answers(protocol, &txn->own);
 	for (unsigned int i = 0; i < protocol->view.nr_leases; i++) {
 		txn->own.leases[i] = protocol->view.leases[i].hash;
 		txn->own.names[i] = protocol->view.leases[i].of_name;
@@ -373,6 +382,7 @@ struct txn_shard *protocol_add(struct protocol *protocol, const struct view_shar
 	struct txn_shard *entry = &protocol->txn.shards[protocol->txn.nr_shards++];
 
 	*entry = protocol_describe(protocol, shard);
+	entry->becomes.asked = shard->asked;
 	memcpy(entry->becomes.node, to, CLUSTER_NAME_SIZE);
 	entry->becomes.term = term;
 	return entry;
@@ -386,6 +396,7 @@ bool protocol_request(struct protocol *protocol, uint64_t now, struct txn *txn)
 	    protocol->state == PROTOCOL_LEFT)
 		return false;
 	view_refresh(&protocol->view, now);
+	request_obey(protocol, now);
 	if (protocol_is_ending(protocol) && any_sent(protocol, now))
 		return false;
 	if (!protocol->term && protocol->leaving) {
@@ -427,7 +438,7 @@ static void become_absent(struct protocol *protocol)
 	protocol->unresolved = false;
 	protocol->state = PROTOCOL_ABSENT;
 	protocol->hurry = true;
-	move_stop_all(protocol);
+	move_stop_all(protocol, "this node is no member any more");
 }
 
 /* Another process was this node. The daemon may have any deadline that it has set: every shard has
@@ -463,8 +474,9 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 		inherit(protocol, now, txn->other_mod, revision);
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
-	if (!protocol->ask_mod && txn->own.ask.id == protocol->ask.id)
-		protocol->ask_mod = revision;
+	note_newest(protocol, revision);
+	if (!protocol->ask.at && txn->own.ask.id == protocol->ask.id)
+		protocol->ask.at = revision;
 	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
 	/* The watch may not have shown it yet, and what it held is to be claimed. */
 	if (txn->kind == TXN_BURY)
@@ -478,13 +490,11 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 
 		/* The text in the transaction may be gone; it was this one. */
 		becomes.cut = becomes.cut && shard ? shard->cut : NULL;
-		if (shard && txn->kind == TXN_PASS) {
-			shard->passed_mod = revision;
-			if (is_ours(protocol, shard)) /* the watch has not shown it yet */
-				move_passed(shard, now);
-		}
-		view_see_shard(view, now, entry->lease, entry->number, revision,
-			       txn->kind == TXN_RELEASE ? NULL : &becomes);
+		/* The watch has not shown it yet. */
+		if (shard && txn->kind == TXN_PASS && is_ours(protocol, shard))
+			move_passed(shard, now);
+		see_shard(protocol, now, entry->lease, entry->number, revision,
+			  txn->kind == TXN_RELEASE ? NULL : &becomes);
 	}
 	view->look = true;
 	protocol->hurry = protocol->hurry || txn->kind != TXN_RENEW;
@@ -497,7 +507,7 @@ static void done(struct protocol *protocol, uint64_t now, const struct answer *a
 	if (protocol->confirmed &&
 	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
 		view_forgive(&protocol->view, now, FORGIVEN_PERIODS * protocol->settings.renew);
-	move_lost_not_made(protocol, now);
+	protocol->unresolved = false; /* it was not made */
 	protocol->confirmed = protocol->sent;
 	protocol->renew_at = protocol->sent + protocol->settings.renew;
 	apply(protocol, now, &protocol->txn, answer->revision);
@@ -526,10 +536,10 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		protocol->decide_at = now + protocol->settings.renew / 4;
 		protocol->renew_at = now;
 		if (protocol->txn.kind == TXN_PASS)
-			move_stop_all(protocol);
+			move_stop_all(protocol,
+				      "etcd has refused it, as a node or shard has changed");
 		else if (protocol->txn.kind == TXN_RELEASE)
 			keep_dropped(protocol, protocol->txn.nr_shards);
-		move_not_made(protocol, now, &protocol->txn);
 		return;
 	}
 	/* One of ours was made whose answer was lost. */
@@ -537,8 +547,6 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		apply(protocol, now, &protocol->lost, answer->mod);
 	else if (!protocol->term)
 		inherit(protocol, now, answer->create, answer->mod);
-	else
-		move_lost_not_made(protocol, now);
 	protocol->unresolved = false;
 	protocol->state = PROTOCOL_MEMBER;
 	protocol->mod = answer->mod;
@@ -550,7 +558,8 @@ static void forget_store(struct protocol *protocol, uint64_t now)
 {
 	become_absent(protocol);
 	view_forget(&protocol->view, now);
-	protocol->ask_until = protocol->nr_asks = 0;
+	request_forget(protocol);
+	protocol->newest = 0;
 	protocol->read = false;
 	protocol->wants_reading = true;
 	protocol->renew_at = now + protocol->settings.renew;

@@ -5,6 +5,7 @@
  *     protocol_state.c   reports, deadlines, the transactions and what has become of them
  *     decision.c         what to do next, from the view
  *     move.c             shards that are passed on
+ *     request.c          what nodes ask each other for
  *     protocol_status.c  how it stands
  *
  * Not for other units: protocol.h is the contract.
@@ -35,15 +36,21 @@ struct protocol {
 	int64_t first;	    /* the revision at which this process wrote it first */
 	uint64_t confirmed; /* the moment before the last transaction that succeeded */
 	uint64_t serial;
-	struct node_ask ask; /* of ours, until then: */
-	uint64_t ask_until;
-	int64_t ask_mod; /* the first revision of our key that had it; 0: none had */
+	struct node_ask ask;		     /* what our record asks for, */
+	uint64_t ask_until;		     /* until then; 0: nothing */
 	struct node_ask asks[PROTOCOL_ASKS]; /* that wait */
 	unsigned int nr_asks;
-	struct node_ask lost_ask; /* see protocol_lost_ask() */
-	int64_t revision;	  /* of the last answer of the store */
-	uint64_t joined;	  /* when this process became a member */
-	uint64_t unknown_at;	  /* when an answer was last missing */
+	int64_t drain_asked; /* as struct shard_record's `asked`, of drains */
+	/* See protocol_lost_ask(), and those that protocol_asked() knows, in a ring. */
+	struct lost_ask {
+		struct node_ask ask;
+		const char *reason;
+	} * lost_asks, told[PROTOCOL_ASKS];
+	unsigned int nr_lost, nr_told;
+	int64_t revision;    /* of the last answer of the store */
+	int64_t newest;	     /* the highest one of a key */
+	uint64_t joined;     /* when this process became a member */
+	uint64_t unknown_at; /* when an answer was last missing */
 	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
 	uint64_t moved_at;		/* when the end of a shard was last set in the daemon */
 	unsigned int stranger_renewals; /* of a key of our name by another process */
@@ -110,26 +117,21 @@ void move_plan(struct protocol *protocol, uint64_t now, unsigned int own);
  * protocol_start() was called. */
 bool move_pass(struct protocol *protocol, uint64_t now);
 
-/* What the next transaction asks other nodes for. */
-struct node_ask move_ask(struct protocol *protocol, uint64_t now);
+/* It is for us to move: what is being passed on, or perhaps was, is as good as another node's. */
+bool move_may_begin(const struct protocol *protocol, const struct view_shard *shard);
 
-/* Another node asks, in a record of this mod_revision: once for each of its requests. What was
- * asked of us while we passed the shard on, or is read only after that, we ask of the node that has
- * it now: it took us for the holder. */
-void move_obey(struct protocol *protocol, uint64_t now, const char *asker,
-	       const struct node_ask *ask, int64_t mod);
+/* Pass the shard on to this node, or keep it, as the request with this `at` asks for. 0; -ENOENT:
+ * NOT_ACCEPTED. */
+#define NOT_ACCEPTED "that node is silent, drains, or does not have the lease"
+int move_to(struct protocol *protocol, uint64_t now, struct view_shard *shard, const char *node,
+	    int64_t at);
 
-/* The shard has become ours at this revision. What we have asked for and its former holder could
- * not read before that is for us to do. */
-void move_obey_own(struct protocol *protocol, uint64_t now, const struct view_shard *shard,
-		   int64_t mod);
+/* The move of the shard that was asked for, if there is one. */
+struct node_ask move_asked(const struct protocol *protocol, const struct view_shard *shard);
 
-/* A transaction was not made. What was asked of us meanwhile, we have asked of the node that was to
- * get the shard. */
-void move_not_made(struct protocol *protocol, uint64_t now, const struct txn *txn);
-
-/* The transaction whose answer was lost, if there is one, was not made. */
-void move_lost_not_made(struct protocol *protocol, uint64_t now);
+/* Those of shards that these leases do not have are lost. */
+void move_lose_unnamed(struct protocol *protocol, const struct lease_name *leases,
+		       unsigned int count);
 
 /* Go on with a shard that was not passed on, or is held without the store. */
 void move_go_on(const struct protocol *protocol, struct view_shard *shard);
@@ -141,10 +143,28 @@ uint64_t move_left(const struct view_shard *shard, uint64_t now);
 void move_passed(struct view_shard *shard, uint64_t now);
 
 /* They were not passed on, and are not going to be. */
-void move_stop_all(struct protocol *protocol);
+void move_stop_all(struct protocol *protocol, const char *reason);
 
 /* The shard was received while its former holder still sends it. That is over: its key needs to say
  * so no longer. */
 bool move_is_over(const struct protocol *protocol, const struct view_shard *shard, uint64_t now);
+
+/* ---- request.c ---- */
+
+/* What our record asks for now. */
+struct node_ask request_shown(const struct protocol *protocol);
+
+/* Answers to other nodes, for our next record. */
+void request_answers(const struct protocol *protocol, struct node_record *own);
+
+/* Do what nodes ask for, also this one, if it is for this node to do: at once, or when a shard has
+ * become ours. And note the answers to what we ask for. */
+void request_obey(struct protocol *protocol, uint64_t now);
+
+/* A request ends without a move, or drain. The reason is constant text. */
+void request_lose(struct protocol *protocol, const struct node_ask *ask, const char *reason);
+
+/* What was asked for is of another store. */
+void request_forget(struct protocol *protocol);
 
 #endif

@@ -144,11 +144,13 @@ bool protocol_wants_reading(struct protocol *protocol)
 	return wants;
 }
 
-bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask)
+bool protocol_lost_ask(struct protocol *protocol, struct node_ask *ask, const char **reason)
 {
-	*ask = protocol->lost_ask;
-	protocol->lost_ask = (struct node_ask){0};
-	return ask->what != ASK_NONE;
+	if (!protocol->nr_lost)
+		return false;
+	*ask = protocol->lost_asks[--protocol->nr_lost].ask;
+	*reason = protocol->lost_asks[protocol->nr_lost].reason;
+	return true;
 }
 
 bool protocol_late(struct protocol *protocol, unsigned int index)

@@ -26,6 +26,7 @@
 #define CLUSTER_SHARDS	     4096 /* of all leases */
 #define CLUSTER_LEASE_SHARDS 1024 /* of one lease */
 #define CLUSTER_UNFIT	     64	  /* shards that are listed as unfit; with more, all are unfit */
+#define CLUSTER_HEARD	     16	  /* requests that a record answers; further ones wait */
 #define CLUSTER_WEIGHT	     16	  /* the highest: rendezvous hashing costs one hash for each unit */
 
 /* A lease that rules of the daemon name. */
@@ -39,14 +40,16 @@ enum ask_what { ASK_NONE, ASK_MOVE, ASK_DRAIN, ASK_UNDRAIN };
 
 struct node_ask {
 	enum ask_what what;
-	uint64_t id; /* another one for each request of a process */
+	uint64_t id; /* another one for each request of any node */
+	int64_t at;  /* the first revision of the record that has it, 0: perhaps this one */
 	char lease[CLUSTER_NAME_SIZE];
 	unsigned int shard;
 	char node[CLUSTER_NAME_SIZE]; /* where it is to move; or which one is to drain */
-	/* This node has asked for it, with this id, of the one that passes it on; empty: its own.
-	 */
-	char by[CLUSTER_NAME_SIZE];
-	uint64_t by_id;
+};
+
+struct ask_answer {
+	uint64_t id;
+	bool accepted;
 };
 
 struct node_record {
@@ -56,6 +59,8 @@ struct node_record {
 	unsigned int weight;
 	bool draining; /* gets no shard */
 	struct node_ask ask;
+	unsigned int nr_heard;
+	struct ask_answer heard[CLUSTER_HEARD]; /* to requests that other records have */
 	uint64_t real; /* CLOCK_REALTIME before the transaction, ns; 0: not said */
 	unsigned int nr_leases;
 	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name, */
@@ -69,7 +74,8 @@ struct node_record {
 struct shard_record {
 	char node[CLUSTER_NAME_SIZE]; /* the holder's name; empty: no holder yet */
 	int64_t term;
-	bool pinned; /* it was moved there by hand, so it stays there */
+	bool pinned;   /* it was moved there by hand, so it stays there */
+	int64_t asked; /* `at` of the last request for a move that was obeyed; 0: none was */
 	/* Its former holder, which has passed it on, may send it for this many ns after this was
 	 * sent to the store; the holder has cleared it when that is over. */
 	uint64_t left;

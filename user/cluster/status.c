@@ -139,7 +139,17 @@ static const char *param_node(const json_t *params, const char *standard)
 	return node ? node : standard;
 }
 
-#define ASK_BUSY "etcd has not answered earlier requests yet; see `cluster status`, then try again"
+/* Of a node that is to answer: cluster.asked says what has become of it. */
+static void ask_node(const struct status *status, struct node_ask *ask, int *err,
+		     struct control_reply *reply)
+{
+	*err = protocol_ask(status->protocol, ask);
+	if (!*err)
+		reply->result = json_pack("{s:I}", "asked", (json_int_t)ask->id);
+	else if (*err == -EBUSY)
+		control_fail(reply, CONTROL_REFUSED,
+			     "other nodes have not answered earlier requests yet; try again");
+}
 
 static void method_move(void *context, const json_t *params, struct control_reply *reply)
 {
@@ -164,13 +174,11 @@ static void method_move(void *context, const json_t *params, struct control_repl
 		ask.shard = (unsigned int)number;
 		snprintf(ask.lease, sizeof(ask.lease), "%s", lease);
 		snprintf(ask.node, sizeof(ask.node), "%s", node);
-		err = protocol_ask(status->protocol, &ask);
-	}
-	if (!err)
+		ask_node(status, &ask, &err, reply);
+	} else if (!err) {
 		reply->result = json_object();
-	else if (err == -EBUSY)
-		control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
-	else
+	}
+	if (err == -ENOENT)
 		control_fail(reply, CONTROL_NOT_FOUND,
 			     "no live node %s that has the lease %s and does not drain, or nobody "
 			     "holds it",
@@ -183,6 +191,7 @@ static void method_drain(void *context, const json_t *params, struct control_rep
 	const json_t *drain = json_object_get(params, "drain");
 	const char *node = param_node(params, status->config->node);
 	struct node_ask ask = {.what = json_is_true(drain) ? ASK_DRAIN : ASK_UNDRAIN};
+	int err;
 
 	if (!json_is_boolean(drain)) {
 		control_fail(reply, RPC_INVALID_PARAMS, "drain: expected true or false");
@@ -191,26 +200,40 @@ static void method_drain(void *context, const json_t *params, struct control_rep
 	snprintf(ask.node, sizeof(ask.node), "%s", node);
 	if (strcmp(node, status->config->node) == 0) {
 		protocol_drain(status->protocol, json_is_true(drain));
-	} else {
-		int err = protocol_ask(status->protocol, &ask);
-
-		if (err == -EBUSY)
-			control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
-		else if (err)
-			control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
-		if (err)
-			return;
+		reply->result = json_object();
+		return;
 	}
-	reply->result = json_object();
+	ask_node(status, &ask, &err, reply);
+	if (err == -ENOENT)
+		control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
+}
+
+static void method_asked(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct status *status = context;
+	const char *reason = NULL;
+	size_t id = 0;
+	int err;
+
+	if (!control_param_unsigned(params, "id", 1, INT64_MAX, &id, reply))
+		return;
+	err = protocol_asked(status->protocol, id, &reason);
+	reply->result = json_pack("{s:s, s:s?}", "state",
+				  !err		   ? "accepted"
+				  : err == -EAGAIN ? "waiting"
+						   : "lost",
+				  "reason", err == -ENOENT ? reason : NULL);
 }
 
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const move_keys[] = {"lease", "shard", "node", NULL};
 static const char *const drain_keys[] = {"drain", "node", NULL};
+static const char *const asked_keys[] = {"id", NULL};
 
 const struct control_method status_methods[] = {
 	{"cluster.status", CONTROL_READ, page_keys, method_status},
 	{"cluster.move", CONTROL_CHANGE, move_keys, method_move},
 	{"cluster.drain", CONTROL_CHANGE, drain_keys, method_drain},
+	{"cluster.asked", CONTROL_READ, asked_keys, method_asked},
 	{0},
 };

@@ -212,6 +212,8 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 	shard->cut_set = false;
 	shard->record = *record;
 	shard->record.cut = NULL;
+	if (record->asked > shard->asked)
+		shard->asked = record->asked;
 	shard->exact = exact_end(view, now, record, quiet);
 	/* Of an end here, only others know no better. */
 	if (record->left && quiet > shard->quiet && shard->ends <= now &&
@@ -337,6 +339,8 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 	if (record->real)
 		node->delays[node->nr_delays++ % VIEW_DELAYS] =
 			(int64_t)now + view->real - (int64_t)record->real;
+	if (record->ask.id != node->record.ask.id)
+		node->ask_at = mod;
 	if (term != node->term) {
 		node->since = view->changed = now;
 		node->live = view->look = true;
@@ -388,7 +392,7 @@ void view_forget(struct view *view, uint64_t now)
 		*shard->move_to = '\0';
 		/* Its revisions may be those of other changes. */
 		shard->from_mod = -1;
-		shard->passed_mod = 0;
+		shard->asked = 0;
 	}
 	view->changed = now;
 	find_rulers(view, now);

@@ -34,6 +34,9 @@ struct view_node {
 	/* How long after its `real` the last renewals were seen, in a ring. */
 	int64_t delays[VIEW_DELAYS];
 	unsigned int nr_delays;
+	int64_t ask_at;	   /* when its request was first seen, if that does not say it */
+	uint64_t answered; /* the id of the last one that we have answered */
+	bool accepted;	   /* and how */
 	struct node_record record;
 };
 
@@ -56,6 +59,7 @@ struct view_shard {
 	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not, */
 	uint64_t move_since;		 /* since then; */
 	bool move_mutes;		 /* muted before that, instead of ended while it is sent */
+	bool move_asked;		 /* that was asked for */
 	uint64_t ends; /* what we have set as its end in the daemon; 0: it goes on */
 	/* What it is to be once the shard is passed on, with this epoch: its numbers come before.
 	 */
@@ -66,10 +70,9 @@ struct view_shard {
 	uint64_t cut_at;
 	bool late; /* see protocol_late() */
 	int64_t ends_epoch;
-	int64_t asked_mod;  /* of the key, when the daemon was last asked for an end */
-	int64_t passed_mod; /* of the key, when we last passed it on; 0: never */
-	uint64_t asked_id;  /* of the last move that was asked for here; 0: none was */
-	int64_t epoch;	    /* the least one that the daemon accepts as another one; 0: any */
+	int64_t asked_mod; /* of the key, when the daemon was last asked for an end */
+	int64_t asked;	   /* see struct shard_record, if it changes hands now */
+	int64_t epoch;	   /* the least one that the daemon accepts as another one; 0: any */
 	/* Another node, which has passed it on, may send it until then, */
 	uint64_t quiet;
 	uint64_t exact; /* or until just before then, as the time of day says; 0: not said */

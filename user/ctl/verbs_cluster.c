@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The verbs of the object cluster: they ask xmcast-cluster instead of xmcastd, by the same
  * protocol. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/exit_codes.h"
 #include "control/paths.h"
 #include "ctl/command.h"
@@ -45,6 +48,51 @@ static json_t *parse_shard(const char *word, const char *node)
 			 node);
 }
 
+/* Longer than a node shows a request. Further ones wait for it, which is not waited for here. */
+#define ANSWER_NS (3 * NS_PER_SECOND)
+
+/* Whether the node that a request is for obeys it: 0, or an exit code. */
+static int wait_accepted(struct ctl *ctl, const json_t *id)
+{
+	uint64_t end = clock_ns() + ANSWER_NS;
+	bool waits = true;
+	int code = 0;
+
+	while (!code && waits && clock_ns() < end) {
+		json_t *answer = NULL;
+		const char *state;
+
+		code = ctl_call(ctl, "cluster.asked", json_pack("{s:O}", "id", id), &answer);
+		state = json_string_value(json_object_get(answer, "state"));
+		waits = state && strcmp(state, "waiting") == 0;
+		if (state && strcmp(state, "lost") == 0) {
+			fprintf(ctl->errors, "xmcastctl: the request was lost: %s\n",
+				json_string_value(json_object_get(answer, "reason")));
+			code = EXIT_REFUSED;
+		}
+		json_decref(answer);
+		if (waits)
+			usleep(20000);
+	}
+	if (!code && waits)
+		fputs("xmcastctl: no answer yet: it waits for earlier requests\n", ctl->errors);
+	return code;
+}
+
+static int ask_node(struct ctl *ctl, const char *method, json_t *params)
+{
+	json_t *answer = NULL;
+	int code = ctl_call(ctl, method, params, &answer);
+	const json_t *id = json_object_get(answer, "asked");
+
+	if (!code && id)
+		code = wait_accepted(ctl, id);
+	if (!code)
+		code = ctl_show(ctl, answer, show_nothing);
+	json_decref(answer);
+	return code;
+}
+
 int verb_cluster_move(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	json_t *params = parse_shard(words[0], count > 1 ? words[1] : NULL);
@@ -53,7 +101,7 @@ int verb_cluster_move(struct ctl *ctl, const struct command *command, char **wor
 		return ctl_usage(command->usage,
 				 "\"%s\" is no shard, expected LEASE or LEASE/NUMBER", words[0]);
 	ask_cluster(ctl);
-	return ctl_call_and_show(ctl, command->method, params, show_nothing);
+	return ask_node(ctl, command->method, params);
 }
 
 int verb_cluster_drain(struct ctl *ctl, const struct command *command, char **words, int count)
@@ -61,8 +109,6 @@ int verb_cluster_drain(struct ctl *ctl, const struct command *command, char **wo
 	bool drain = strcmp(command->name, "drain") == 0;
 
 	ask_cluster(ctl);
-	return ctl_call_and_show(
-		ctl, command->method,
-		json_pack("{s:b, s:s*}", "drain", drain, "node", count ? words[0] : NULL),
-		show_nothing);
+	return ask_node(ctl, command->method,
+			json_pack("{s:b, s:s*}", "drain", drain, "node", count ? words[0] : NULL));
 }
