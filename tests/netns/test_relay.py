@@ -382,19 +382,19 @@ def add_vlan(namespace, device):
 @test
 def engines_and_wakeups():
     """Every combination of engine, wake-up and batch size relays the same bytes"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     for engine in ("io_uring", "sendmmsg"):
         for wakeup in ("eventfd", "hybrid", "spin"):
             for gso in ("on", "off"):
-                relay_with(f"{{ engine: {engine}, wakeup: {wakeup}, gso: {gso} }}")
+                relay_with(star, output, f"{{ engine: {engine}, wakeup: {wakeup}, gso: {gso} }}")
 
 
-def relay_with(egress):
+def relay_with(star, output, egress):
     """Relay a hundred datagrams of different sizes with these egress settings."""
-    star = Star()
     config = f"rules:\n  - in: 239.1.1.1:5000@in0\n    out: [ 239.2.2.2:6000@out0 ]\n" \
              f"egress: {egress}\n"
     daemon = Daemon(star.relay, config=config)
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sock = sender(star.source, "10.1.0.1")
     payloads = [bytes([i]) * (i * 14 % 1400) for i in range(100)]
     for payload in payloads:
@@ -403,8 +403,6 @@ def relay_with(egress):
         equal(receive(output)[0], payload, f"payload {i} with egress {egress}")
     daemon.settle(steered=100)
     daemon.stop()
-    for namespace in (star.source, star.relay, star.receiver):
-        namespace.delete()
 
 
 main()
