@@ -137,7 +137,7 @@ static void test_errors(void **state)
 	health_free(sender.health);
 }
 
-/* The table of all flows begins again, not only that of the flow whose datagram was skipped. */
+/* Each flow begins again behind its datagrams that were skipped. */
 static void test_flows(void **state)
 {
 	struct sender a, b;
@@ -150,7 +150,6 @@ static void test_flows(void **state)
 	for (unsigned int i = 0; i < 10; i++) {
 		pass(&a, 10, false);
 		pass(&b, 10, false);
-		/* The first one that is skipped is of a. */
 		pass(&a, 3, true);
 		pass(&b, 3, true);
 		b.now_ns = a.now_ns;
@@ -158,6 +157,24 @@ static void test_flows(void **state)
 	assert_int_equal(errors_of(&a), 0);
 	assert_int_equal(figure_of(&a, HEALTH_TS_UNCHECKED), 60);
 	health_free(a.health);
+}
+
+/* A flow is not silent while its datagrams are not checked, so no other one takes its place. */
+static void test_place(void **state)
+{
+	struct sender sender;
+
+	start(&sender, WATCH_TS);
+	for (unsigned int i = 0; i < 500; i++) {
+		sender.source.b[15] = (uint8_t)(i % HEALTH_FLOWS_TS);
+		pass(&sender, 5, true);
+	}
+	sender.source.b[15] = HEALTH_FLOWS_TS;
+	pass(&sender, 1, true);
+	pass(&sender, 1, false);
+	assert_int_equal(figure_of(&sender, HEALTH_UNWATCHED), 2);
+	assert_int_equal(figure_of(&sender, HEALTH_TS_UNCHECKED), 2500);
+	health_free(sender.health);
 }
 
 /* Datagrams without whole packets are no transport stream, checked or not. */
@@ -194,6 +211,30 @@ static uint64_t checked(struct health_pace *pace, uint64_t *now_ns, bool behind)
 	return sum;
 }
 
+/* Be behind until that is no longer for a moment: all is checked. */
+static void fall_behind(struct health_pace *pace, uint64_t *now_ns)
+{
+	for (unsigned int i = 0; i < HEALTH_CHECK_NS / MS; i++) {
+		assert_true(health_pace(pace, true, *now_ns));
+		*now_ns += MS;
+	}
+}
+
+/* A backlog that is relayed within a moment is checked, however many there are. */
+static void test_backlogs(void **state)
+{
+	struct health_pace pace = {};
+	uint64_t now_ns = 10 * HEALTH_CYCLE_NS + 3 * HEALTH_CHECK_NS;
+
+	for (unsigned int i = 0; i < 5; i++) {
+		for (unsigned int j = 0; j < 20; j++) {
+			assert_true(health_pace(&pace, true, now_ns));
+			now_ns += MS;
+		}
+		assert_int_equal(checked(&pace, &now_ns, false), HEALTH_CYCLE_NS / MS);
+	}
+}
+
 static void test_pace(void **state)
 {
 	/* From somewhere within a cycle on. */
@@ -202,6 +243,7 @@ static void test_pace(void **state)
 		uint64_t now_ns = 10 * HEALTH_CYCLE_NS + begin;
 
 		assert_int_equal(checked(&pace, &now_ns, false), HEALTH_CYCLE_NS / MS);
+		fall_behind(&pace, &now_ns);
 		assert_int_equal(checked(&pace, &now_ns, true), HEALTH_CHECK_NS / MS);
 		assert_int_equal(checked(&pace, &now_ns, true), HEALTH_CHECK_NS / MS);
 		/* The cycle behind it begins with the last time that the relay was behind. */
@@ -217,8 +259,10 @@ static void test_stretch(void **state)
 	struct health_pace pace = {};
 	unsigned int begins = 0;
 	bool before = false;
+	uint64_t now_ns = 2 * HEALTH_CYCLE_NS - HEALTH_CHECK_NS;
 
-	for (uint64_t now_ns = HEALTH_CYCLE_NS; now_ns < 11 * HEALTH_CYCLE_NS; now_ns += MS) {
+	fall_behind(&pace, &now_ns);
+	for (; now_ns < 12 * HEALTH_CYCLE_NS; now_ns += MS) {
 		bool now = health_pace(&pace, true, now_ns);
 
 		begins += now && !before;
@@ -231,8 +275,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_checked), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_flows),	    cmocka_unit_test(test_invalid),
-		cmocka_unit_test(test_pace),	    cmocka_unit_test(test_stretch),
+		cmocka_unit_test(test_flows),	    cmocka_unit_test(test_place),
+		cmocka_unit_test(test_invalid),	    cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_backlogs),    cmocka_unit_test(test_stretch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

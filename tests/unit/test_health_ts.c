@@ -350,6 +350,17 @@ static void test_skip(void **state)
 	sender->counters[VIDEO_PID]++;
 	pass(sender, 3);
 	EXPECT(sender, [TS_CONTINUITY] = 1);
+	/* Good packets before and behind it are not in a row. */
+	for (unsigned int i = 0; i < 7; i++) {
+		if (i == 6) {
+			flush(sender);
+			ts_skip(&sender->track);
+		}
+		add(sender, NULL_PID)[0] = i < 2 ? 0 : 0x47;
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		add(sender, NULL_PID)[0] = 0;
+	EXPECT(sender, [TS_SYNC_BYTE] = 4, [TS_SYNC_LOSS] = 1);
 }
 
 /* Tables and PCR may have been in what was skipped, and the PAT may have named other PMTs there. */

@@ -99,7 +99,6 @@ struct health_shard {
 	struct rtp_flow *rtp;
 	struct ts_flow *ts;
 	struct mold64_flow *mold64;
-	bool skips_ts; /* the last transport stream's datagram was not checked */
 };
 
 struct health {
@@ -315,15 +314,6 @@ static uint32_t find_ts(const struct health_datagram *datagram, const struct rtp
 	return length;
 }
 
-/* The datagrams that are skipped may be of any flow. */
-static void skip_ts(struct health_shard *shard)
-{
-	for (unsigned int i = 0; i < HEALTH_FLOWS_TS && !shard->skips_ts; i++)
-		ts_skip(&shard->ts[i].track);
-	shard->skips_ts = true;
-	count(shard, HEALTH_TS_UNCHECKED, 1);
-}
-
 static void look_ts(struct health_shard *shard, const struct health_datagram *datagram,
 		    const struct rtp_header *rtp)
 {
@@ -337,11 +327,6 @@ static void look_ts(struct health_shard *shard, const struct health_datagram *da
 		count(shard, HEALTH_TS_INVALID, 1);
 		return;
 	}
-	if (datagram->skip_ts) {
-		skip_ts(shard);
-		return;
-	}
-	shard->skips_ts = false;
 	flow = find_flow(shard->ts, sizeof(*shard->ts), HEALTH_FLOWS_TS, &shard->ts_last, datagram,
 			 0, &fresh);
 	if (!flow) {
@@ -350,6 +335,11 @@ static void look_ts(struct health_shard *shard, const struct health_datagram *da
 	}
 	if (fresh)
 		memset(&flow->track, 0, sizeof(flow->track));
+	if (datagram->skip_ts) {
+		ts_skip(&flow->track);
+		count(shard, HEALTH_TS_UNCHECKED, 1);
+		return;
+	}
 	/* It continues in another frame. */
 	if (datagram->readable != datagram->length) {
 		ts_skip(&flow->track);

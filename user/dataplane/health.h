@@ -7,9 +7,9 @@
  *                                                                  ├─▶ health_ts.h
  *                                                                  └─▶ health_mold64.h
  *
- * The ingress thread looks while the headers are in its cache, and the egress thread, which sends,
- * never waits for it. Each shard of a stream has its own struct health, because a flow arrives on
- * one RX queue. A stream without `watch` has none.
+ * The ingress thread looks, and the egress thread, which sends, never waits for it. Each shard of a
+ * stream has its own struct health, because a flow arrives on one RX queue. A stream without
+ * `watch` has none.
  *
  * Flows: a rule may match several sources or ports, so what is known is kept for each source
  * address, ports and, of RTP, SSRC. A shard has room for a few (HEALTH_FLOWS_*). A new one takes

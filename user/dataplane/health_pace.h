@@ -7,8 +7,12 @@
  * them costs a fifth of the rate. So while the relay is behind, transport streams are checked for
  * HEALTH_CHECK_NS of each HEALTH_CYCLE_NS, and what is not checked is counted.
  *
- *     behind    ______########__________
- *     checked   ######_#___#___#___#####
+ *     behind    __#________##########__________
+ *     checked   #############_#___#___#___#####
+ *
+ * A thread that was not scheduled for a moment finds a backlog as well, and packets that the socket
+ * has dropped meanwhile. It has relayed the backlog soon, and checks all of it, so that the loss is
+ * found.
  *
  * The short times belong to the whole thread and not to a number of datagrams, because the checks
  * compare a packet with the one before of its PID: a stream of few datagrams, too, must have
@@ -28,16 +32,23 @@
 
 /* Starts as all zero. */
 struct health_pace {
-	uint64_t behind_ns; /* when the relay was last behind; 0: never */
+	uint64_t begin_ns;  /* when the relay was first behind, after a cycle in which it was not */
+	uint64_t behind_ns; /* and last */
 };
 
-/* Check transport streams now? For a whole cycle behind the last time that the relay was behind it
- * counts as behind, because it may be so only while they are checked. */
+/* Check transport streams now? The relay counts as behind when it has been so at times that are
+ * HEALTH_CHECK_NS apart, and for a whole cycle after the last of them, because it may be so only
+ * while they are checked. */
 static inline bool health_pace(struct health_pace *pace, bool behind, uint64_t now_ns)
 {
-	if (behind)
+	bool long_ago = now_ns - pace->behind_ns >= HEALTH_CYCLE_NS;
+
+	if (behind) {
+		if (long_ago)
+			pace->begin_ns = now_ns;
 		pace->behind_ns = now_ns;
-	return !pace->behind_ns || now_ns - pace->behind_ns >= HEALTH_CYCLE_NS ||
+	}
+	return long_ago || pace->behind_ns - pace->begin_ns < HEALTH_CHECK_NS ||
 	       now_ns % HEALTH_CYCLE_NS < HEALTH_CHECK_NS;
 }
 

@@ -320,7 +320,7 @@ static void resume_behind_skipped(struct ts_track *track, uint64_t now_ns)
 	for (unsigned int i = 0; i < TS_PIDS; i++)
 		track->pids[i] &= (uint8_t)~PID_KNOWN;
 	forget_pmts(track);
-	track->bad_syncs = 0;
+	track->bad_syncs = track->good_syncs = 0;
 	track->skipped = false;
 	resume(track, now_ns);
 }
