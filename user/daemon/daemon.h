@@ -79,7 +79,7 @@ struct confirmation {
 	bool failed;		/* the rollback was tried, and is tried again */
 };
 
-struct store;
+struct fd_store;
 struct take_over;
 
 struct daemon {
@@ -95,8 +95,8 @@ struct daemon {
 	struct service service;
 	struct successor successor;
 	struct capture_service capture;
-	struct store *store; /* of the service manager; NULL: not used */
-	uint64_t stored;     /* relay_changes() of what is in it */
+	struct fd_store *store; /* of the service manager; NULL: not used */
+	uint64_t stored;	/* relay_changes() of what is in it */
 	bool left; /* all was left there: the maps of programs that go on stay as they are */
 	struct take_over *take_over; /* whose place we take; NULL: nobody's */
 	struct reload_state reload;

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "daemon/confirmation.h"
 #include "daemon/hand_over.h"
-#include "daemon/store.h"
+#include "daemon/fd_store.h"
 
 void service_open(struct daemon *daemon)
 {
@@ -23,7 +23,7 @@ void service_open(struct daemon *daemon)
 
 void service_open_store(struct daemon *daemon)
 {
-	int err = daemon->options.store ? store_open(&daemon->store, daemon->service.notify) : 0;
+	int err = daemon->options.store ? fd_store_open(&daemon->store, daemon->service.notify) : 0;
 
 	if (err)
 		log_warning("store-unavailable", LOG_ERROR(err),
@@ -39,10 +39,10 @@ static int store(struct daemon *daemon, bool account)
 	int err = hand_over_describe(daemon, account, &offer, &text, &length);
 
 	if (!err)
-		err = store_put(daemon->store, text, length, offer.fds, offer.nr_fds);
+		err = fd_store_put(daemon->store, text, length, offer.fds, offer.nr_fds);
 	if (err) {
 		/* What was stored before is not what there is now. */
-		store_clear(daemon->store);
+		fd_store_clear(daemon->store);
 		log_warning("store-failed", LOG_UINT("descriptors", offer.nr_fds), LOG_ERROR(err),
 			    LOG_TEXT("hint", "a restart interrupts the streams"));
 	}
@@ -74,7 +74,7 @@ void service_close(struct daemon *daemon)
 	if (daemon->service.timer_fd >= 0)
 		close(daemon->service.timer_fd);
 	daemon->service.timer_fd = -1;
-	store_close(daemon->store);
+	fd_store_close(daemon->store);
 	daemon->store = NULL;
 	notify_close(daemon->service.notify);
 	daemon->service.notify = NULL;

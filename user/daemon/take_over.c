@@ -17,7 +17,7 @@
 #include "daemon/confirm.h"
 #include "daemon/hand_over.h"
 #include "daemon/reload.h"
-#include "daemon/store.h"
+#include "daemon/fd_store.h"
 #include "relay/inheritance.h"
 
 /* The predecessor sends its descriptors at once; its threads end when all that they have taken is
@@ -210,7 +210,7 @@ static int new_take_over(struct daemon *daemon, int fd)
 static int open_stored(struct daemon *daemon)
 {
 	struct bundle bundle;
-	int err = store_get(daemon->store, &bundle);
+	int err = fd_store_get(daemon->store, &bundle);
 
 	if (err == -ENOENT)
 		return 0;
@@ -224,7 +224,7 @@ static int open_stored(struct daemon *daemon)
 	}
 	if (err) {
 		take_over_close(daemon);
-		store_clear(daemon->store);
+		fd_store_clear(daemon->store);
 	} else if (!json_object_get(daemon->take_over->manifest, "account")) {
 		inheritance_forget_counters(daemon->take_over->inheritance);
 	}
@@ -310,7 +310,7 @@ int take_over_relay(struct daemon *daemon)
 		log_warning("store-not-used",
 			    LOG_TEXT("reason", "its configuration is rolled back"));
 		take_over_close(daemon);
-		store_clear(daemon->store);
+		fd_store_clear(daemon->store);
 		take = NULL;
 	}
 	if (!take)

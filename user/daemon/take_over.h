@@ -11,9 +11,9 @@
  * Without a running daemon all of this does nothing, and the daemon starts as usual. If a step
  * fails before the commit, this process ends, and the running daemon goes on.
  *
- * If the service manager has kept what the last process has left (daemon/store.h), that takes the
- * place of a running daemon: there is nothing to pause, and the counters are there already, unless
- * the process was killed. Main thread.
+ * If the service manager has kept what the last process has left (daemon/fd_store.h), that takes
+ * the place of a running daemon: there is nothing to pause, and the counters are there already,
+ * unless the process was killed. Main thread.
  */
 #ifndef XMCAST_DAEMON_TAKE_OVER_H
 #define XMCAST_DAEMON_TAKE_OVER_H

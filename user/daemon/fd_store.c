@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_DAEMON
-#include "daemon/store.h"
+#include "daemon/fd_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@
 /* Everything fits or nothing does: no reader makes room. */
 #define PUT_MS 1
 
-struct store {
+struct fd_store {
 	int fds[PAIRS][2]; /* each written at [0], read at [1] */
 	unsigned int full; /* index of the pair with the bundle */
 };
@@ -37,7 +37,7 @@ static const char *const names[PAIRS][2] = {{"xmcast-a-in", "xmcast-a-out"},
 
 /* ---- what the manager passes ---- */
 
-static void take_passed(struct store *store, const char *name, int fd)
+static void take_passed(struct fd_store *store, const char *name, int fd)
 {
 	for (unsigned int i = 0; i < PAIRS; i++) {
 		for (unsigned int j = 0; j < 2; j++) {
@@ -64,7 +64,7 @@ static unsigned int count_passed(void)
 	return (unsigned int)number;
 }
 
-static void find_passed(struct store *store)
+static void find_passed(struct fd_store *store)
 {
 	unsigned int count = count_passed();
 	const char *list = getenv("LISTEN_FDNAMES");
@@ -95,7 +95,7 @@ static bool is_stream(int fd)
 	       type == SOCK_STREAM;
 }
 
-static void close_pair(struct store *store, unsigned int i)
+static void close_pair(struct fd_store *store, unsigned int i)
 {
 	for (unsigned int j = 0; j < 2; j++) {
 		if (store->fds[i][j] >= 0)
@@ -104,7 +104,7 @@ static void close_pair(struct store *store, unsigned int i)
 	}
 }
 
-static int create_pair(struct store *store, unsigned int i, struct notify *notify)
+static int create_pair(struct fd_store *store, unsigned int i, struct notify *notify)
 {
 	const int size = SEND_BUFFER;
 	int err = 0;
@@ -119,7 +119,7 @@ static int create_pair(struct store *store, unsigned int i, struct notify *notif
 }
 
 /* Let nobody have what is queued. */
-static void drain(const struct store *store, unsigned int i)
+static void drain(const struct fd_store *store, unsigned int i)
 {
 	struct bundle bundle;
 	char rest[4096];
@@ -133,9 +133,9 @@ static void drain(const struct store *store, unsigned int i)
 
 /* ---- the store ---- */
 
-int store_open(struct store **out, struct notify *notify)
+int fd_store_open(struct fd_store **out, struct notify *notify)
 {
-	struct store *store = calloc(1, sizeof(*store));
+	struct fd_store *store = calloc(1, sizeof(*store));
 	int err = notify ? 0 : -ENOTCONN;
 
 	if (!store)
@@ -149,13 +149,13 @@ int store_open(struct store **out, struct notify *notify)
 		err = create_pair(store, i, notify);
 	}
 	if (err)
-		store_close(store);
+		fd_store_close(store);
 	else
 		*out = store;
 	return err;
 }
 
-void store_close(struct store *store)
+void fd_store_close(struct fd_store *store)
 {
 	for (unsigned int i = 0; store && i < PAIRS; i++)
 		close_pair(store, i);
@@ -163,7 +163,7 @@ void store_close(struct store *store)
 }
 
 /* The complete bundle of a pair; it stays there. */
-static int peek(const struct store *store, unsigned int i, struct bundle *bundle)
+static int peek(const struct fd_store *store, unsigned int i, struct bundle *bundle)
 {
 	const int from_start = 0, off = -1;
 	int err;
@@ -175,7 +175,7 @@ static int peek(const struct store *store, unsigned int i, struct bundle *bundle
 	return err;
 }
 
-int store_get(struct store *store, struct bundle *bundle)
+int fd_store_get(struct fd_store *store, struct bundle *bundle)
 {
 	int err = -ENOENT;
 
@@ -194,14 +194,14 @@ int store_get(struct store *store, struct bundle *bundle)
 	return err;
 }
 
-void store_clear(struct store *store)
+void fd_store_clear(struct fd_store *store)
 {
 	for (unsigned int i = 0; i < PAIRS; i++)
 		drain(store, i);
 }
 
-int store_put(struct store *store, const char *text, size_t length, const int *fds,
-	      unsigned int nr_fds)
+int fd_store_put(struct fd_store *store, const char *text, size_t length, const int *fds,
+		 unsigned int nr_fds)
 {
 	unsigned int next = (store->full + 1) % PAIRS;
 	int err;

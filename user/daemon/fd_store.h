@@ -19,30 +19,30 @@
  * detaches the program and leaves the groups. Main thread.
  */
 /* clang-format on */
-#ifndef XMCAST_DAEMON_STORE_H
-#define XMCAST_DAEMON_STORE_H
+#ifndef XMCAST_DAEMON_FD_STORE_H
+#define XMCAST_DAEMON_FD_STORE_H
 
 #include <stdbool.h>
 
 #include "base/bundle.h"
 
 struct notify;
-struct store;
+struct fd_store;
 
 /* Find what the manager has passed (LISTEN_FDS, LISTEN_FDNAMES), and remove it from the
  * environment; or create it and pass it to the manager. Before any other descriptor is opened. 0;
  * -ENOTCONN: there is no manager; -errno. */
-int store_open(struct store **out, struct notify *notify);
-void store_close(struct store *store); /* accepts NULL */
+int fd_store_open(struct fd_store **out, struct notify *notify);
+void fd_store_close(struct fd_store *store); /* accepts NULL */
 
 /* What the last process has left: it stays in the store. 0; -ENOENT: nothing; -errno. */
-int store_get(struct store *store, struct bundle *bundle);
+int fd_store_get(struct fd_store *store, struct bundle *bundle);
 
 /* Forget it. */
-void store_clear(struct store *store);
+void fd_store_clear(struct fd_store *store);
 
 /* Put a bundle in the place of the last one. 0; -errno: the store is empty. */
-int store_put(struct store *store, const char *text, size_t length, const int *fds,
-	      unsigned int nr_fds);
+int fd_store_put(struct fd_store *store, const char *text, size_t length, const int *fds,
+		 unsigned int nr_fds);
 
 #endif
