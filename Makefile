@@ -143,7 +143,7 @@ help:
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
 $(B)/xmcast-exporter: $(B)/user/exporter/main.o $(B)/libxmcast.a
-$(B)/xmcast-cluster: LDLIBS += -lcurl
+$(B)/xmcast-cluster $(B)/tests/unit/test_cluster_store: LDLIBS += -lcurl
 $(B)/xmcast-cluster: $(B)/user/cluster/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: LDLIBS += -lncursesw -ltinfo
 $(B)/xmcastctl $(B)/tests/unit/test_table $(B)/tests/fuzz/replay_answer $(B)/tests/fuzz/fuzz_answer: LDLIBS += -lsmartcols

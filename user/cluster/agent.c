@@ -32,6 +32,7 @@ struct agent {
 	uint64_t give_up_at; /* 0: not leaving */
 	enum protocol_state state;
 	bool reachable;
+	uint64_t watch_losses;
 	bool wrong_clock[CLUSTER_NODES];    /* that was reported */
 	uint64_t overruled[CLUSTER_LEASES]; /* likewise: the lease's hash; 0: it is not overruled */
 	bool ours[CLUSTER_SHARDS];
@@ -234,6 +235,9 @@ static void log_state(struct agent *agent)
 	else if (!store.reachable && agent->reachable)
 		log_warning("store-unreachable", LOG_TEXT("reason", store.error));
 	agent->reachable = store.reachable;
+	if (store.watch_losses != agent->watch_losses)
+		log_warning("watch-lost", LOG_TEXT("reason", store.error));
+	agent->watch_losses = store.watch_losses;
 	log_overruled(agent);
 	log_clocks(agent);
 }

@@ -385,7 +385,7 @@ int cluster_config_parse(const char *text, const char *file, struct cluster_conf
 		check(&load, &places, file, config);
 	yaml_reader_free(load.reader);
 	config->store.timeout = config->deadline * NS_PER_MS / 4;
-	config->store.silence = config->deadline * NS_PER_MS;
+	config->store.lag = config->deadline * NS_PER_MS / 2;
 	return err ? err : errors->count != before ? -EINVAL : 0;
 }
 

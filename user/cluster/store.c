@@ -38,7 +38,9 @@ struct store {
 	bool failed; /* the transaction could not even be sent: to be reported by store_run() */
 	enum watch_state watching;
 	uint64_t watch_at; /* when to begin it */
-	uint64_t heard;	   /* when its last line came */
+	int64_t shown;	   /* the highest revision of a key that it has shown */
+	int64_t awaited;   /* that of a transaction of ours, which it has to show; 0: none */
+	uint64_t awaited_at;
 	uint64_t now;
 	char token[ETCD_TOKEN_SIZE];
 	struct store_status status;
@@ -211,6 +213,10 @@ static void end_txn(struct store *store, CURLcode code)
 	if (err == -EACCES)
 		*store->token = '\0';
 	store->status.reachable = !err;
+	if (answer.kind == ANSWER_DONE && store->watching == WATCH_ON && !store->awaited) {
+		store->awaited = answer.revision;
+		store->awaited_at = store->now;
+	}
 	if (err) {
 		note_error(store, &store->txn, words);
 		store->status.failures++;
@@ -227,8 +233,10 @@ static void end_txn(struct store *store, CURLcode code)
 
 static void report_key(void *context, const struct etcd_key *key)
 {
-	const struct store *store = context;
+	struct store *store = context;
 
+	if (key->mod > store->shown)
+		store->shown = key->mod;
 	store->listener.key(store->listener.context, key);
 }
 
@@ -256,7 +264,6 @@ static void watch_lines(struct store *store)
 		int err = etcd_read_watch(line, (size_t)(end - line), store->settings.prefix,
 					  report_key, store, &strange, words);
 
-		store->heard = store->now;
 		done = (size_t)(end + 1 - text->bytes);
 		if (err)
 			watch_off(store, err == -ECANCELED ? "the watch was canceled" : words);
@@ -276,7 +283,7 @@ static bool start_watch(struct store *store)
 		&store->watch, state == WATCH_LOGIN ? "/v3/auth/authenticate" : "/v3/kv/range",
 		state == WATCH_LOGIN ? login_body(store) : etcd_range_body(store->settings.prefix),
 		2000);
-	store->heard = store->now;
+	store->shown = store->awaited = 0;
 	return started;
 }
 
@@ -331,12 +338,15 @@ static void end_watch(struct store *store, CURLcode code)
 	call_end(&store->watch);
 }
 
-/* Our own renewals come by the watch as well: if nothing comes, it is dead, whatever TCP says. */
+/* What we have written comes by the watch as well, after all that was written before. If it does
+ * not, the watch is dead or late, whatever TCP says and whatever else it shows. */
 static void check_watch(struct store *store)
 {
-	if (store->watching == WATCH_ON && store->now - store->heard > store->settings.silence &&
-	    store->status.reachable) {
-		watch_off(store, "the watch is silent");
+	if (store->shown >= store->awaited)
+		store->awaited = 0;
+	if (store->watching == WATCH_ON && store->awaited &&
+	    store->now - store->awaited_at > store->settings.lag) {
+		watch_off(store, "the watch does not show our own renewals");
 		next_endpoint(&store->watch);
 		store->watch_at = store->now;
 	}

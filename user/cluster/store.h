@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The connection to etcd by libcurl: one transaction at a time, and a watch of all keys, which
- * reads them first, and again whenever it was interrupted. Both try the endpoints in turn.
+ * reads them first, and again whenever it was interrupted, or has not shown one of our transactions
+ * `lag` after its answer. Both try the endpoints in turn.
  *
  * What it learns it reports by the functions of store_listener, from store_run(). Nothing blocks;
  * store_wait() is the wait of the program's loop. One thread. Needs the network.
@@ -22,7 +23,7 @@ struct store_settings {
 	char ca[4096], certificate[4096], key[4096]; /* paths; empty: none */
 	char user[64], password[256];		     /* empty: none */
 	uint64_t timeout;			     /* of a transaction, in ns */
-	uint64_t silence; /* longest time between two lines of the watch, in ns */
+	uint64_t lag; /* of the watch behind our transactions, at most, in ns */
 };
 
 struct store_listener {

@@ -91,8 +91,8 @@ struct view_lease {
 	unsigned int ruler;
 	bool overruled; /* ours is another one */
 	/* When every node has seen that ours counts again, or is muted because it cannot renew its
-	 * key. Not one whose watch is dead while its renewals succeed: it notices that after
-	 * `silence` (store.h), reads all keys again, and may send until then. */
+	 * key. Not one whose watch is dead while its renewals succeed: it notices that after `lag`
+	 * (store.h) and a renewal, reads all keys again, and may send until then. */
 	uint64_t agreed_at;
 };
 
