@@ -4,6 +4,8 @@
 #include "expect.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
 
 #include "base/base64.h"
 #include "cluster/config.h"
@@ -216,7 +218,7 @@ static void keys_are_read(void **state)
 /* Reads one key with this value. Returns how many were strange. */
 static unsigned int read_one(const char *name, const char *value, struct etcd_key *key)
 {
-	char encoded_key[128], encoded[512], text[1024], words[ETCD_WORDS_SIZE];
+	char encoded_key[128], encoded[2048], text[4096], words[ETCD_WORDS_SIZE];
 	unsigned int strange = 0;
 	int64_t revision;
 
@@ -264,6 +266,50 @@ static void unreadable_records_are_empty(void **state)
 	assert_int_equal(key.shard_record.left, 15000000000ULL);
 }
 
+/* However many shards a node cannot relay, its record says which: the one that it writes is the one
+ * that others read. */
+static void unfit_shards_are_read(void **state)
+{
+	static const struct lease_name leases[] = {{"tv", 3}, {"wide", 1000}, {"radio", 1}};
+	const struct protocol_settings settings = {
+		.node = "a", .weight = 1, .deadline = 600, .guard = 100, .renew = 100};
+	struct protocol *protocol = protocol_new(&settings);
+	static struct etcd_key key;
+	static struct txn txn;
+	char text[4096];
+	json_t *body;
+	const char *value;
+	char *sent;
+
+	assert_int_equal(protocol_set_leases(protocol, leases, 3), 0);
+	for (unsigned int i = 0; i < 1004; i += 1 + i % 3)
+		protocol_set_fit(protocol, i, false);
+	protocol_set_daemon(protocol, true);
+	protocol_reading(protocol);
+	protocol_see_all(protocol, 1, 1);
+	assert_true(protocol_request(protocol, 1, &txn));
+	sent = etcd_txn_body("/xmcast", &txn, "a", protocol);
+	body = json_loads(sent, 0, NULL);
+	assert_int_equal(
+		json_unpack(body, "{s:[{s:{s:s}}]}", "success", "request_put", "value", &value), 0);
+	assert_true(base64_decode(value, text, sizeof(text)) > 0);
+	assert_int_equal(read_one("/xmcast/nodes/a", text, &key), 0);
+	assert_memory_equal(key.node_record.unfit, txn.own.unfit, sizeof(txn.own.unfit));
+	assert_memory_equal(key.node_record.first, txn.own.first, sizeof(txn.own.first));
+	assert_int_equal(key.node_record.first[2], 1003);
+	assert_int_not_equal(txn.own.unfit[15], 0);
+	/* More than one node may have. */
+	assert_int_equal(read_one("/xmcast/nodes/b",
+				  "{\"instance\":\"0000000000000001\",\"host\":"
+				  "\"0000000000000002\",\"serial\":3,\"weight\":4,\"leases\":["
+				  "\"a/1024\",\"b/1024\",\"c/1024\",\"d/1024\",\"e/1\"]}",
+				  &key),
+			 1);
+	json_decref(body);
+	free(sent);
+	protocol_free(protocol);
+}
+
 static void errors_of_etcd(void **state)
 {
 	static const char no_user[] = "{\"error\":\"etcdserver: user name is empty\",\"code\":3}";
@@ -289,6 +335,7 @@ int main(void)
 		cmocka_unit_test(base64_of_all_lengths),
 		cmocka_unit_test(keys_are_read),
 		cmocka_unit_test(unreadable_records_are_empty),
+		cmocka_unit_test(unfit_shards_are_read),
 		cmocka_unit_test(errors_of_etcd),
 	};
 

@@ -262,7 +262,6 @@ static void an_unsteady_input_delays_its_shard_only(void **state)
 
 	other.weight = CLUSTER_WEIGHT;
 	other.leases[0] = lease_hash("wide", 2);
-	other.unfit[0] = shard_hash("wide", 1);
 	assert_int_equal(protocol_set_leases(protocol, &two, 1), 0);
 	protocol_reading(protocol);
 	protocol_see_node(protocol, TIME, "a", 2, 2, NULL);
@@ -273,7 +272,7 @@ static void an_unsteady_input_delays_its_shard_only(void **state)
 		struct txn txn;
 
 		other.serial++;
-		other.nr_unfit = other.serial % 2;
+		other.unfit[0] = other.serial % 2 ? 1U << 1 : 0;
 		protocol_see_node(protocol, now, "b", 3, revision++, &other);
 		while (protocol_request(protocol, now, &txn))
 			protocol_answer(

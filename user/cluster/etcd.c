@@ -16,7 +16,7 @@
 /* PREFIX/shards/LEASE/NUMBER. */
 #define KEY_SIZE (ETCD_PREFIX_SIZE + CLUSTER_NAME_SIZE + 32)
 
-/* A node's record with the names of all leases, and of the shards that it cannot relay. */
+/* A node's record with the names of all leases, and bits of all shards. */
 #define VALUE_SIZE 16384
 
 /* What etcd answers, by its gRPC codes: no or a wrong password; a token that is missing or is too
@@ -100,25 +100,21 @@ static json_t *delete (json_t *key)
 	return json_pack("{s:{s:o}}", "request_delete_range", "key", key);
 }
 
-/* The names of the shards that this host cannot relay now; true: too many. */
-static json_t *unfit_json(const struct node_record *record, const struct protocol *protocol)
+static const char hex_digits[] = "0123456789abcdef";
+
+/* A digit for four shards, the first one in its lowest bit; none for the last ones that are fit. */
+static json_t *unfit_json(const struct node_record *record)
 {
-	json_t *list = json_array();
-	struct shard_status shard;
+	char text[CLUSTER_SHARDS / 4];
+	size_t length = 0;
 
-	for (unsigned int i = 0; i < protocol_shards(protocol); i++) {
-		char text[CLUSTER_NAME_SIZE + 16];
+	for (size_t i = 0; i < sizeof(text); i++) {
+		unsigned int bits = record->unfit[i / 16] >> i % 16 * 4 & 15;
 
-		if (record->nr_unfit > CLUSTER_UNFIT || protocol_fit(protocol, i))
-			continue;
-		protocol_shard_name(protocol, i, &shard);
-		snprintf(text, sizeof(text), "%s/%u", shard.lease->name, shard.number);
-		json_add(&list, json_string(text));
+		text[i] = hex_digits[bits];
+		length = bits ? i + 1 : length;
 	}
-	if (record->nr_unfit <= CLUSTER_UNFIT)
-		return list;
-	json_decref(list);
-	return json_true();
+	return json_stringn(text, length);
 }
 
 static json_t *node_value(const struct node_record *record, const struct protocol *protocol)
@@ -138,7 +134,7 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 	value = json_pack("{s:s, s:s, s:I, s:i, s:b, s:o, s:o}", "instance", instance, "host", host,
 			  "serial", (json_int_t)record->serial, "weight", (int)record->weight,
 			  "draining", record->draining, "leases", leases, "unfit",
-			  unfit_json(record, protocol));
+			  unfit_json(record));
 	if (record->ask.what)
 		json_put(&value, "ask", ask_json(&record->ask));
 	if (record->nr_heard)
@@ -312,31 +308,30 @@ static bool read_pair(const char *text, char name[CLUSTER_NAME_SIZE], unsigned l
 	return etcd_name_valid(name) && !*end && *number <= CLUSTER_LEASE_SHARDS;
 }
 
-/* A list of them, or true. */
-static bool read_unfit(const json_t *unfit, struct node_record *record)
+static bool read_unfit(const char *text, struct node_record *record)
 {
-	char name[CLUSTER_NAME_SIZE];
-	unsigned long number;
+	for (size_t i = 0; text && text[i]; i++) {
+		const char *digit = strchr(hex_digits, text[i]);
 
-	if (json_is_true(unfit) || json_array_size(unfit) > CLUSTER_UNFIT)
-		record->nr_unfit = CLUSTER_UNFIT + 1;
-	for (size_t i = 0; i < json_array_size(unfit) && record->nr_unfit <= CLUSTER_UNFIT; i++) {
-		if (!read_pair(json_string_value(json_array_get(unfit, i)), name, &number))
+		if (!digit || i >= CLUSTER_SHARDS / 4)
 			return false;
-		record->unfit[record->nr_unfit++] = shard_hash(name, (unsigned int)number);
+		record->unfit[i / 16] |= (uint64_t)(digit - hex_digits) << i % 16 * 4;
 	}
 	return true;
 }
 
-static bool read_lease(const char *text, uint64_t *hash, uint64_t *of_name)
+/* *first is the number of all shards before those of the lease, and after them. */
+static bool read_lease(const char *text, struct node_record *record, unsigned long *first)
 {
 	char name[CLUSTER_NAME_SIZE];
 	unsigned long shards;
 
-	if (!read_pair(text, name, &shards) || !shards)
+	if (!read_pair(text, name, &shards) || !shards || *first + shards > CLUSTER_SHARDS)
 		return false;
-	*hash = lease_hash(name, (unsigned int)shards);
-	*of_name = name_hash(name);
+	record->leases[record->nr_leases] = lease_hash(name, (unsigned int)shards);
+	record->names[record->nr_leases] = name_hash(name);
+	record->first[record->nr_leases++] = (uint16_t)*first;
+	*first += shards;
 	return true;
 }
 
@@ -344,6 +339,7 @@ static bool read_node(const json_t *value, struct node_record *record)
 {
 	const json_t *leases = json_object_get(value, "leases");
 	int64_t serial = number_of(value, "serial"), weight = number_of(value, "weight");
+	unsigned long first = 0;
 
 	*record =
 		(struct node_record){.serial = (uint64_t)serial,
@@ -361,12 +357,10 @@ static bool read_node(const json_t *value, struct node_record *record)
 		record->ask = (struct node_ask){0};
 	ask_heard_read(json_object_get(value, "heard"), record);
 	for (size_t i = 0; i < json_array_size(leases); i++) {
-		if (!read_lease(json_string_value(json_array_get(leases, i)), &record->leases[i],
-				&record->names[i]))
+		if (!read_lease(json_string_value(json_array_get(leases, i)), record, &first))
 			return false;
-		record->nr_leases++;
 	}
-	return read_unfit(json_object_get(value, "unfit"), record);
+	return read_unfit(json_string_value(json_object_get(value, "unfit")), record);
 }
 
 /* {RULE: NUMBER, …}, whose names only the daemon can know. NULL in the record: there is none. */

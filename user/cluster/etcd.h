@@ -3,9 +3,11 @@
  * The words of etcd: requests and answers of its v3 JSON gateway (etcd 3.4: /v3/kv/txn,
  * /v3/kv/range, /v3/watch, /v3/auth/authenticate), and how records are written in keys and values:
  *
- *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"],"unfit":["tv/3"],"real","ask","heard"}
+ *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"],"unfit":"0008","real","ask","heard"}
  *     PREFIX/shards/LEASE/NUMBER   {"node","term","pinned","asked"}, and while it is passed on
  *                                  {"left_us","cut":{RULE:NUMBER,…},"until_real"}
+ *
+ * "unfit" has a hexadecimal digit for four shards, in the order of "leases".
  *
  * Everything that comes from etcd is checked; it may be written by anybody who may write there.
  * Pure; any thread. Bodies are malloc()ed texts, NULL: no memory.

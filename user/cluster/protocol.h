@@ -325,8 +325,6 @@ struct shard_status {
 void protocol_shard(const struct protocol *protocol, unsigned int index,
 		    struct shard_status *status);
 
-bool protocol_fit(const struct protocol *protocol, unsigned int shard);
-
 /* The node whose number of shards for the lease with this index counts, instead of ours, so that
  * nothing of it is sent here; NULL: ours does. */
 const char *protocol_ruler(const struct protocol *protocol, unsigned int index);

@@ -317,6 +317,7 @@ static bool any_sent(const struct protocol *protocol, uint64_t now)
 bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind, int64_t mod)
 {
 	struct txn *txn = &protocol->txn;
+	unsigned int first = 0;
 
 	*txn = (struct txn){.kind = kind, .mod = mod};
 	txn->own = (struct node_record){
@@ -333,11 +334,11 @@ bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind,
 	for (unsigned int i = 0; i < protocol->view.nr_leases; i++) {
 		txn->own.leases[i] = protocol->view.leases[i].hash;
 		txn->own.names[i] = protocol->view.leases[i].of_name;
+		txn->own.first[i] = (uint16_t)first;
+		first += protocol->view.leases[i].name.shards;
 	}
-	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
-		if (protocol->view.shards[i].unfit && txn->own.nr_unfit++ < CLUSTER_UNFIT)
-			txn->own.unfit[txn->own.nr_unfit - 1] = protocol->view.shards[i].name;
-	}
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++)
+		txn->own.unfit[i / 64] |= (uint64_t)protocol->view.shards[i].unfit << i % 64;
 	protocol->sent = now;
 	protocol->busy = true;
 	return true;

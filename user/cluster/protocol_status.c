@@ -61,11 +61,6 @@ const char *protocol_ruler(const struct protocol *protocol, unsigned int index)
 	return ruler && strcmp(ruler, protocol->settings.node) != 0 ? ruler : NULL;
 }
 
-bool protocol_fit(const struct protocol *protocol, unsigned int index)
-{
-	return !protocol->view.shards[index].unfit;
-}
-
 const char *protocol_why(const struct protocol *protocol, unsigned int index)
 {
 	const struct view_shard *shard = &protocol->view.shards[index];

@@ -25,7 +25,6 @@
 #define CLUSTER_LEASES	     64
 #define CLUSTER_SHARDS	     4096 /* of all leases */
 #define CLUSTER_LEASE_SHARDS 1024 /* of one lease */
-#define CLUSTER_UNFIT	     64	  /* shards that are listed as unfit; with more, all are unfit */
 #define CLUSTER_HEARD	     16	  /* requests that a record answers; further ones wait */
 #define CLUSTER_WEIGHT	     16	  /* the highest: rendezvous hashing costs one hash for each unit */
 
@@ -65,10 +64,9 @@ struct node_record {
 	unsigned int nr_leases;
 	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name, */
 	uint64_t names[CLUSTER_LEASES];	 /* and name_hash() of its name alone */
-	/* shard_hash() of shards that it cannot relay now: no input arrives, or an output is down.
-	 */
-	unsigned int nr_unfit; /* above CLUSTER_UNFIT: all shards are */
-	uint64_t unfit[CLUSTER_UNFIT];
+	uint16_t first[CLUSTER_LEASES];	 /* the bit of its shard 0 in: */
+	/* The shards that it cannot relay now: no input arrives, or an output is down. */
+	uint64_t unfit[CLUSTER_SHARDS / 64];
 };
 
 struct shard_record {

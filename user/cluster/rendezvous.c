@@ -32,11 +32,6 @@ uint64_t lease_hash(const char *name, unsigned int shards)
 	return mix(name_hash(name) + shards * TICKET_STEP);
 }
 
-uint64_t shard_hash(const char *lease, unsigned int number)
-{
-	return mix(name_hash(lease) ^ mix(number));
-}
-
 uint64_t rendezvous_score(uint64_t node, unsigned int weight, uint64_t lease, unsigned int shard)
 {
 	uint64_t base = mix(node ^ mix(lease + shard));

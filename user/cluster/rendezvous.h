@@ -16,9 +16,6 @@
 uint64_t name_hash(const char *name);
 uint64_t lease_hash(const char *name, unsigned int shards);
 
-/* Of a shard of a lease, whatever the number of its shards. */
-uint64_t shard_hash(const char *lease, unsigned int number);
-
 /* The highest ticket of a node for a shard of a lease. */
 uint64_t rendezvous_score(uint64_t node, unsigned int weight, uint64_t lease, unsigned int shard);
 

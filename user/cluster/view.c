@@ -119,7 +119,6 @@ static void enter_lease(struct view *next, const struct view *view, const struct
 		*shard = known ? *known : (struct view_shard){.number = i};
 		shard->lease = next->nr_leases;
 		shard->hash = lease->hash;
-		shard->name = shard_hash(name->name, i);
 	}
 	next->nr_leases++;
 }
@@ -288,11 +287,11 @@ static void forget(struct view *view, uint64_t now, struct view_node *node)
 
 static bool is_fit(const struct node_record *record, const struct view_shard *shard)
 {
-	if (record->nr_unfit > CLUSTER_UNFIT)
-		return false;
-	for (unsigned int i = 0; i < record->nr_unfit; i++) {
-		if (record->unfit[i] == shard->name)
-			return false;
+	for (unsigned int i = 0; i < record->nr_leases; i++) {
+		unsigned int bit = record->first[i] + shard->number;
+
+		if (record->leases[i] == shard->hash)
+			return bit >= CLUSTER_SHARDS || !(record->unfit[bit / 64] >> bit % 64 & 1);
 	}
 	return true;
 }
@@ -301,9 +300,6 @@ static bool is_fit(const struct node_record *record, const struct view_shard *sh
 static void note_inputs(struct view *view, uint64_t now, const struct node_record *before,
 			const struct node_record *record)
 {
-	if (record->nr_unfit == before->nr_unfit &&
-	    memcmp(record->unfit, before->unfit, sizeof(record->unfit)) == 0)
-		return;
 	for (unsigned int i = 0; i < view->nr_shards; i++) {
 		struct view_shard *shard = &view->shards[i];
 
@@ -345,9 +341,10 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		node->since = view->changed = now;
 		node->live = view->look = true;
 	}
-	note_inputs(view, now, &node->record, record);
 	renamed = term != node->term || record->nr_leases != node->record.nr_leases ||
 		  memcmp(record->leases, node->record.leases, sizeof(record->leases)) != 0;
+	if (renamed || memcmp(record->unfit, node->record.unfit, sizeof(record->unfit)) != 0)
+		note_inputs(view, now, &node->record, record);
 	node->term = term;
 	node->mod = mod;
 	node->seen = now;

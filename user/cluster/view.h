@@ -43,7 +43,6 @@ struct view_node {
 struct view_shard {
 	unsigned int lease, number;
 	uint64_t hash; /* of the lease */
-	uint64_t name; /* shard_hash() */
 	int64_t mod;   /* of the key; 0: there is none */
 	struct shard_record record;
 	uint64_t from;	      /* when we may send it at the earliest, */
