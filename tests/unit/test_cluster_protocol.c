@@ -228,12 +228,19 @@ static void claims_after_the_answer(void **state)
 	const struct shard_record held = {.node = "b", .term = 3};
 	struct protocol *protocol = new_holder(&held);
 	const uint64_t dead = TIME + 701 * MS;
+	uint64_t from;
+	int64_t epoch;
 
 	for (unsigned int i = 1; i < 8; i++)
 		expect_txn(protocol, TIME + i * 100 * MS, TXN_RENEW, 10 + i);
+	/* Nobody looks earlier, and nobody later. */
+	assert_int_equal(protocol_next(protocol, dead - 2 * MS), TIME + 700 * MS + 1);
 	expect_txn(protocol, dead, TXN_BURY, 20);
-	expect_txn(protocol, dead, TXN_CLAIM, 21);
+	expect_txn(protocol, dead + 5 * MS, TXN_CLAIM, 21);
 	assert_true(protocol_is_ours(protocol, 0));
+	/* The gap counts from when it was known to be dead, not from the claim. */
+	assert_int_not_equal(protocol_until(protocol, 0, dead + 9 * MS, &from, &epoch), 0);
+	assert_int_equal(from, dead + 15 * MS);
 	protocol_free(protocol);
 }
 

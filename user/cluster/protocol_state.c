@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After an interruption of the store each node tries to renew its key this often per period, and
- * its watch needs some time as well. */
-#define FORGIVEN_PERIODS 3
+/* After an interruption of the store the request of another node may wait for an answer that does
+ * not come, for one and a half of these, and is seen somewhat later. */
+#define FORGIVEN_PERIODS 2
 
 struct protocol *protocol_new(const struct protocol_settings *settings)
 {
@@ -426,6 +426,15 @@ uint64_t protocol_next(const struct protocol *protocol, uint64_t now)
 {
 	uint64_t soon = now + protocol->settings.renew / 4;
 
+	/* A node is declared dead without delay. */
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		const struct view_node *node = &protocol->view.nodes[i];
+		uint64_t dead = node->seen + protocol->view.deadline + protocol->view.guard + 1;
+
+		if (*node->name && dead > now)
+			soon = least(soon, dead);
+	}
+
 	return protocol->term && protocol->renew_at > now ? least(soon, protocol->renew_at) : soon;
 }
 
@@ -456,6 +465,16 @@ static void inherit(struct protocol *protocol, uint64_t now, int64_t term, int64
 		shard->from_mod = shard->mod;
 		shard->from = shard->quiet > now ? begin_of(protocol, shard, now) : 0;
 	}
+}
+
+/* We have claimed the shard, whose key had this mod_revision before, and nobody has passed it on to
+ * us: the gap counts from the end of the holder that is gone. */
+static void begin_claimed(const struct protocol *protocol, struct view_shard *shard, int64_t mod)
+{
+	if (!shard->ended || shard->ended_mod != mod || shard->record.left)
+		return;
+	shard->from_mod = shard->mod;
+	shard->from = shard->ended + protocol->settings.gap;
 }
 
 /* A transaction was made, and what it wrote has this revision. */
@@ -496,6 +515,8 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 			move_passed(shard, now);
 		see_shard(protocol, now, entry->lease, entry->number, revision,
 			  txn->kind == TXN_RELEASE ? NULL : &becomes);
+		if (shard && txn->kind == TXN_CLAIM && shard->mod == revision)
+			begin_claimed(protocol, shard, entry->mod);
 	}
 	view->look = true;
 	protocol->hurry = protocol->hurry || txn->kind != TXN_RENEW;

@@ -279,6 +279,15 @@ static unsigned int free_place(const struct view *view)
 
 static void forget(struct view *view, uint64_t now, struct view_node *node)
 {
+	/* It has left, or was declared dead, so it has ended. */
+	for (unsigned int i = 0; i < view->nr_shards; i++) {
+		struct view_shard *shard = &view->shards[i];
+
+		if (shard->record.term != node->term || strcmp(shard->record.node, node->name) != 0)
+			continue;
+		shard->ended = now;
+		shard->ended_mod = shard->mod;
+	}
 	*node = (struct view_node){0};
 	view->changed = now;
 	view->look = true;
@@ -389,6 +398,7 @@ void view_forget(struct view *view, uint64_t now)
 		*shard->move_to = '\0';
 		/* Its revisions may be those of other changes. */
 		shard->from_mod = -1;
+		shard->ended = 0;
 		shard->asked = 0;
 	}
 	view->changed = now;

@@ -51,7 +51,12 @@ struct view_shard {
 	uint64_t changed;     /* when a node last became able or unable to relay it */
 	bool unfit;	      /* we cannot relay it now, */
 	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
-	uint64_t free_since;  /* when it was first found without a holder; 0: it has one */
+	/* When it was first known that its holder had ended, if the key still has this
+	 * mod_revision.
+	 */
+	uint64_t ended;
+	int64_t ended_mod;
+	uint64_t free_since; /* when it was first found without a holder; 0: it has one */
 	const char *why; /* we claimed it or pass it on, constant text; NULL: another node did */
 	uint64_t sent_until;		 /* the latest deadline that the daemon may have; 0: none */
 	bool move_pins;			 /* and to stay there */
