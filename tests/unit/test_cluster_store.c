@@ -228,6 +228,30 @@ static void a_late_watch_is_left(void **state)
 	assert_int_equal(status_of().watch_losses, 1);
 }
 
+/* Its connection ends, as when a member of etcd dies: it begins again at once, unless it has just
+ * begun. */
+static void a_watch_that_ends_begins_again(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		now += i ? 199 * MS : 200 * MS;
+		for (unsigned int j = 0; j < 8; j++) {
+			if (etcd.clients[j] == etcd.watcher)
+				etcd.clients[j] = -1;
+		}
+		close(etcd.watcher);
+		etcd.watcher = -1;
+		while (status_of().watch_losses == i)
+			settle();
+		settle();
+		assert_int_equal(etcd.readings, 2);
+		while (!i && (!status_of().watching || etcd.watcher < 0))
+			settle();
+	}
+	now += MS;
+	while (etcd.readings < 3)
+		settle();
+}
+
 /* It shows nothing at all, and TCP does not know that it is dead. */
 static void a_dead_watch_is_left(void **state)
 {
@@ -249,6 +273,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_late_watch_is_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_watch_is_left, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_watch_that_ends_begins_again, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

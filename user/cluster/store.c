@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* A watch that cannot begin tries again after this time, at the next endpoint. */
+/* The watch begins again at the next endpoint, but not sooner than this after it began. */
 #define WATCH_RETRY (200 * NS_PER_MS)
 
 /* An endpoint that could not be connected to is left out for this time, unless all were. */
@@ -37,7 +37,7 @@ struct store {
 	bool login;			   /* what `txn` does */
 	bool failed; /* the transaction could not even be sent: to be reported by store_run() */
 	enum watch_state watching;
-	uint64_t watch_at; /* when to begin it */
+	uint64_t watch_at; /* when to begin it again */
 	int64_t shown;	   /* the highest revision of a key that it has shown */
 	int64_t awaited;   /* that of a transaction of ours, which it has to show; 0: none */
 	uint64_t awaited_at;
@@ -246,7 +246,6 @@ static void watch_off(struct store *store, const char *words)
 	if (store->watching == WATCH_ON)
 		store->status.watch_losses++;
 	store->watching = WATCH_OFF;
-	store->watch_at = store->now + WATCH_RETRY;
 }
 
 /* Of the keys that are read, and of the watch: lines as they come. */
@@ -279,6 +278,7 @@ static bool start_watch(struct store *store)
 	bool started;
 
 	store->watching = state;
+	store->watch_at = store->now + WATCH_RETRY;
 	started = call_start(
 		&store->watch, state == WATCH_LOGIN ? "/v3/auth/authenticate" : "/v3/kv/range",
 		state == WATCH_LOGIN ? login_body(store) : etcd_range_body(store->settings.prefix),
@@ -348,7 +348,6 @@ static void check_watch(struct store *store)
 	    store->now - store->awaited_at > store->settings.lag) {
 		watch_off(store, "the watch does not show our own renewals");
 		next_endpoint(&store->watch);
-		store->watch_at = store->now;
 	}
 	if (store->watching == WATCH_OFF && store->now >= store->watch_at && !start_watch(store))
 		watch_off(store, "out of memory");
