@@ -5,7 +5,8 @@
  * reads from and reports to the protocol.
  *
  * The first request of a connection, lease.set with "sole" and no lease, shows that we have the
- * right and that no other agent serves this daemon, by whatever path.
+ * right and that no other agent serves this daemon, by whatever path. That holds as long as the
+ * connection does, so requests of handover.h need not say it again.
  *
  * One request at a time. A deadline is never later than the daemon's time to answer after it was
  * sent, so a daemon that has not answered in that time has muted itself, whatever it still reads
