@@ -191,7 +191,8 @@ bool protocol_wants_end(const struct protocol *protocol, unsigned int index, uin
 	return *shard->move_to && !shard->move_mutes && !move_has_end(shard) &&
 	       is_ours(protocol, shard) && !protocol_is_ending(protocol) &&
 	       shard->sent_until > now && shard->from_mod == shard->mod && shard->from <= now &&
-	       shard->old_end <= now && *latest > now;
+	       shard->old_end <= now && *latest > now &&
+	       !view_overruled(&protocol->view, shard, now);
 }
 
 /* Whether the node to which it moves can be told a moment by the time of day. */
