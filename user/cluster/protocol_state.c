@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cluster/protocol_state.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,80 +41,9 @@ struct txn_shard protocol_describe(const struct protocol *protocol, const struct
 	return entry;
 }
 
-/* Note all of our shards as dropped. */
-static int drop_all(struct protocol *protocol)
-{
-	struct txn_shard *list =
-		realloc(protocol->dropped,
-			(protocol->nr_dropped + protocol->view.nr_shards + 1UL) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	protocol->dropped = list;
-	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
-		const struct view_shard *shard = &protocol->view.shards[i];
-
-		if (!is_ours(protocol, shard))
-			continue;
-		list[protocol->nr_dropped++] = protocol_describe(protocol, shard);
-		if (shard->quiet > protocol->drop_at)
-			protocol->drop_at = shard->quiet;
-	}
-	return 0;
-}
-
-/* Except those that we have, and the first ones. */
-static void keep_dropped(struct protocol *protocol, unsigned int first)
-{
-	unsigned int left = 0;
-
-	for (unsigned int i = first; i < protocol->nr_dropped; i++) {
-		const struct txn_shard *shard = &protocol->dropped[i];
-
-		if (!view_shard(&protocol->view, shard->lease, shard->number))
-			protocol->dropped[left++] = *shard;
-	}
-	protocol->nr_dropped = left;
-}
-
-/* A transaction that is under way, or was perhaps made, gives or takes shards. */
-static bool shards_change(const struct protocol *protocol)
-{
-	return (protocol->busy && protocol->txn.nr_shards) ||
-	       (protocol->unresolved && protocol->lost.nr_shards);
-}
-
-int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
-			unsigned int count)
-{
-	int changed = view_same_leases(&protocol->view, leases, count) ? 0
-		      : shards_change(protocol)			       ? -EAGAIN
-								       : drop_all(protocol);
-
-	if (!changed)
-		move_lose_unnamed(protocol, leases, count);
-	if (!changed)
-		changed = view_set_leases(&protocol->view, leases, count);
-	keep_dropped(protocol, 0);
-	if (changed <= 0)
-		return changed;
-	protocol->renew_at = 0; /* the others learn it from our record */
-	protocol->read = false;
-	protocol->wants_reading = true;
-	return 0;
-}
-
 void protocol_set_real(struct protocol *protocol, uint64_t now, int64_t offset)
 {
 	view_set_real(&protocol->view, now, offset);
-}
-
-void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
-{
-	for (unsigned int i = 0; i < protocol->view.nr_leases; i++) {
-		if (strcmp(protocol->view.leases[i].name.name, lease) == 0)
-			protocol->view.leases[i].hold = hold;
-	}
 }
 
 static void note_newest(struct protocol *protocol, int64_t revision)
@@ -502,7 +430,7 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 	if (txn->kind == TXN_BURY)
 		view_see_node(view, now, txn->other, 0, revision, NULL);
 	if (txn->kind == TXN_RELEASE)
-		keep_dropped(protocol, txn->nr_shards);
+		protocol_keep_dropped(protocol, txn->nr_shards);
 	for (unsigned int i = 0; i < txn->nr_shards; i++) {
 		const struct txn_shard *entry = &txn->shards[i];
 		struct view_shard *shard = view_shard(view, entry->lease, entry->number);
@@ -561,7 +489,7 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 			move_stop_all(protocol,
 				      "etcd has refused it, as a node or shard has changed");
 		else if (protocol->txn.kind == TXN_RELEASE)
-			keep_dropped(protocol, protocol->txn.nr_shards);
+			protocol_keep_dropped(protocol, protocol->txn.nr_shards);
 		return;
 	}
 	/* One of ours was made whose answer was lost. */

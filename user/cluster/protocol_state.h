@@ -3,6 +3,7 @@
  * What the parts of the protocol share:
  *
  *     protocol_state.c   reports, deadlines, the transactions and what has become of them
+ *     leases.c           which leases there are
  *     decision.c         what to do next, from the view
  *     move.c             shards that are passed on
  *     request.c          what nodes ask each other for
@@ -92,6 +93,11 @@ struct txn_shard protocol_describe(const struct protocol *protocol, const struct
 /* Add a shard to the transaction, which becomes this node's. */
 struct txn_shard *protocol_add(struct protocol *protocol, const struct view_shard *shard,
 			       const char to[CLUSTER_NAME_SIZE], int64_t term);
+
+/* ---- leases.c ---- */
+
+/* Forget dropped shards: the first ones, and those that we have. */
+void protocol_keep_dropped(struct protocol *protocol, unsigned int first);
 
 /* ---- decision.c ---- */
 
