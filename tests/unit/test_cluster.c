@@ -97,7 +97,7 @@ static void reads_configuration(void **state)
 	assert_string_equal(config.node, "studio-a");
 	assert_int_equal(config.weight, 2);
 	assert_int_equal(config.deadline, 1000);
-	assert_int_equal(config.guard, 40);
+	assert_int_equal(config.guard, 25);
 	assert_int_equal(config.renew, 100);
 	assert_int_equal(config.gap, 15);
 	assert_int_equal(config.daemon_timeout, 250);

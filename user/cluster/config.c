@@ -138,7 +138,7 @@ static const struct field fields[] = {
 	NUMBER("weight", weight, 1, CLUSTER_WEIGHT, 1),
 	TIME("deadline", deadline, 200, 10000, 600, "200ms to 10s"),
 	/* More than twice what a daemon may still send after its deadline, XMC_LEASE_DRAIN_NS. */
-	TIME("guard", guard, 20, 5000, 40, "20ms to 5s"),
+	TIME("guard", guard, 20, 5000, 25, "20ms to 5s"),
 	TIME("renew", renew, 20, 1000, 100, "20ms to 1s"),
 	TIME("gap", gap, 10, 1000, 15, "10ms to 1s"),
 	TIME("daemon_timeout", daemon_timeout, 50, 5000, 250, "50ms to 5s"),
