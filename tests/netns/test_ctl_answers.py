@@ -206,6 +206,27 @@ def generation_always_changes():
 
 
 @test
+def another_node_answers():
+    """cluster move and drain: what is asked of another node has its answer, however late"""
+    left = []
+
+    def asked(params):
+        equal(params, {"id": 7}, "the request")
+        if left:
+            left.pop()
+            return {"state": "waiting", "reason": None}
+        return {"state": "lost", "reason": "silence"} if lost else {"state": "accepted", "reason": None}
+
+    daemon = serve(cluster_move={"asked": 7}, cluster_drain={"asked": 7}, cluster_asked=asked)
+    for words in (("move", "tv/3", "b"), ("drain", "b"), ("undrain", "b")):
+        for lost in (False, True):
+            # As with two requests before it: more than 3 s.
+            left = [True] * (160 if words[0] == "drain" and lost else 2)
+            done = ctl(daemon, "cluster", *words, code=EXIT_REFUSED if lost else EXIT_DONE)
+            equal((len(left), "lost: silence" in done.stderr), (0, lost), words)
+
+
+@test
 def total_that_is_never_reached():
     """A list that is shorter than it says ends"""
     daemon = serve(rule_list=lambda params: {**page(params, "rules", many(3)), "total": 1000})

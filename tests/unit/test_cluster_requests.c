@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "cluster/ask.h"
 #include "cluster_member.h"
 
 static const struct shard_record ours = {.node = "a", .term = 2};
@@ -101,8 +102,9 @@ static void one_request_after_the_other(void **state)
 
 		assert_int_equal(txn.own.ask.at, 0);
 		assert_int_not_equal(txn.own.ask.id, before);
-		assert_int_equal(protocol_asked(protocol, before, &reason), 0);
+		assert_int_equal(protocol_asked(protocol, before, &reason), i ? 0 : -ESRCH);
 		before = txn.own.ask.id;
+		assert_true(before <= ASK_IDS);
 		/* Who reads only this one knows its order. */
 		txn = made(protocol, now + 100 * MS, mod++);
 		assert_int_equal(txn.own.ask.id, before);
@@ -221,6 +223,7 @@ static void the_new_holder_obeys(void **state)
 		struct txn txn;
 
 		ask.at = 9;
+		asks(protocol, "c", 8, (struct node_ask){0});
 		asks(protocol, "c", 10, ask);
 		assert_int_equal(made(protocol, TIME + 100 * MS, 11).own.nr_heard, 0);
 		protocol_see_shard(protocol, TIME, radio.name, 0, 12, &passed);
@@ -298,6 +301,7 @@ static void the_last_drain_counts(void **state)
 	struct protocol *protocol = new_holder(&ours);
 	struct node_ask drain = {.what = ASK_DRAIN, .id = 1, .node = "a"};
 
+	asks(protocol, "c", 8, (struct node_ask){0});
 	asks(protocol, "b", 9, drain);
 	assert_true(made(protocol, TIME, 10).own.draining);
 	drain = (struct node_ask){.what = ASK_UNDRAIN, .id = 2, .at = 8, .node = "a"};
@@ -306,6 +310,129 @@ static void the_last_drain_counts(void **state)
 	drain = (struct node_ask){.what = ASK_UNDRAIN, .id = 3, .node = "a"};
 	asks(protocol, "c", 13, drain);
 	assert_false(made(protocol, TIME + 200 * MS, 14).own.draining);
+	protocol_free(protocol);
+}
+
+/* What was asked for before the node that asks ended must not be done when others begin again. */
+static void a_dead_node_asks(void **state)
+{
+	struct protocol *protocol = new_holder(&ours);
+	const struct node_ask drain = {.what = ASK_DRAIN, .id = 1, .at = 5, .node = "a"};
+
+	asks(protocol, "c", 6, drain);
+	assert_false(made(protocol, TIME + 100 * MS, 7).own.draining);
+	asks(protocol, "c", 8, drain);
+	assert_true(made(protocol, TIME + 200 * MS, 9).own.draining);
+	protocol_free(protocol);
+}
+
+/* Records that say that they are of a time that is still to come, or of another store. */
+static void asked_later_than_now(void **state)
+{
+	const struct shard_record copied = {.node = "a", .term = 2, .asked = INT64_MAX};
+	struct protocol *protocol = new_holder(&copied);
+	struct node_ask ask = move_to("b", 1);
+
+	ask.at = INT64_MAX;
+	asks(protocol, "b", 9, ask);
+	made(protocol, TIME, 10);
+	assert_true(is_moving(protocol));
+	asks(protocol, "b", 11, move_to("a", 2));
+	made(protocol, TIME + 100 * MS, 12);
+	assert_false(is_moving(protocol));
+	protocol_free(protocol);
+}
+
+/* A request is as old as the first record that has it, also if we have no answer about that one. */
+static void shown_without_an_answer(void **state)
+{
+	for (unsigned int watched = 0; watched < 2; watched++) {
+		struct protocol *protocol = new_holder(&theirs);
+		struct node_ask ask = move_to("b", 0);
+		struct answer refused = {
+			.kind = ANSWER_REFUSED, .revision = 9, .create = 2, .mod = 9};
+		struct txn txn;
+
+		assert_int_equal(protocol_ask(protocol, &ask), 0);
+		assert_true(protocol_request(protocol, TIME, &txn));
+		protocol_answer(protocol, TIME, &(struct answer){.kind = ANSWER_UNKNOWN});
+		refused.own = txn.own;
+		if (watched)
+			protocol_see_node(protocol, TIME, "a", 2, 9, &txn.own);
+		assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+		assert_int_equal(txn.own.ask.at, watched ? 9 : 0);
+		protocol_answer(protocol, TIME + 100 * MS, &refused);
+		txn = made(protocol, TIME + 200 * MS, 12);
+		assert_int_equal(txn.own.ask.id, ask.id);
+		assert_int_equal(txn.own.ask.at, 9);
+		protocol_free(protocol);
+	}
+}
+
+/* The last request cannot be carried out: so the one before it counts. */
+static void the_last_one_is_refused(void **state)
+{
+	struct protocol *protocol = new_holder(&ours);
+	struct node_ask older = move_to("b", 2);
+	struct txn txn;
+
+	asks(protocol, "c", 6, (struct node_ask){0});
+	older.at = 7;
+	asks(protocol, "b", 9, move_to("x", 1));
+	asks(protocol, "c", 10, older);
+	txn = made(protocol, TIME, 11);
+	assert_int_equal(txn.own.nr_heard, 2);
+	assert_false(txn.own.heard[0].accepted);
+	assert_true(txn.own.heard[1].accepted);
+	assert_true(is_moving(protocol));
+	protocol_free(protocol);
+}
+
+static void leaving_loses_requests(void **state)
+{
+	struct protocol *protocol = new_holder(&theirs);
+	struct node_ask ask = move_to("b", 0);
+	struct txn txn;
+
+	assert_int_equal(protocol_ask(protocol, &ask), 0);
+	protocol_leave(protocol);
+	assert_int_equal(made(protocol, TIME, 5).kind, TXN_LEAVE);
+	expect_none_lost(protocol);
+	assert_false(protocol_request(protocol, TIME, &txn));
+	assert_int_equal(protocol_state(protocol), PROTOCOL_LEFT);
+	expect_lost(protocol, ASK_MOVE, "has left");
+	protocol_free(protocol);
+}
+
+/* Moves of our own shards do not push it out of the list of those that were lost. */
+static void remembers_what_was_lost(void **state)
+{
+	struct protocol *protocol = new_holder(&ours);
+	struct node_ask ask = {.what = ASK_DRAIN, .node = "b"};
+	int64_t revision = 5;
+	uint64_t now = TIME + 100 * MS;
+	const struct node_record other = record_of('b');
+	const char *reason;
+	struct txn txn;
+
+	assert_int_equal(protocol_ask(protocol, &ask), 0);
+	made(protocol, TIME, revision);
+	answers(protocol, TIME, ++revision, ask.id, false);
+	for (unsigned int i = 0; i < PROTOCOL_ASKS; i++, now += 100 * MS) {
+		made(protocol, now, ++revision);
+		protocol_see_node(protocol, now, "b", 3, revision + 1, &other);
+		assert_int_equal(protocol_move(protocol, now, 0, "b"), 0);
+		assert_true(protocol_request(protocol, now, &txn));
+		assert_int_equal(txn.kind, TXN_PASS);
+		protocol_answer(protocol, now,
+				&(struct answer){.kind = ANSWER_REFUSED,
+						 .revision = revision,
+						 .create = 2,
+						 .mod = revision,
+						 .own = record_of(1)});
+		revision++;
+	}
+	assert_int_equal(protocol_asked(protocol, ask.id, &reason), -ENOENT);
 	protocol_free(protocol);
 }
 
@@ -412,6 +539,12 @@ int main(void)
 		cmocka_unit_test(asked_again_meanwhile),
 		cmocka_unit_test(asked_before_it_is_received),
 		cmocka_unit_test(the_last_drain_counts),
+		cmocka_unit_test(a_dead_node_asks),
+		cmocka_unit_test(asked_later_than_now),
+		cmocka_unit_test(shown_without_an_answer),
+		cmocka_unit_test(the_last_one_is_refused),
+		cmocka_unit_test(leaving_loses_requests),
+		cmocka_unit_test(remembers_what_was_lost),
 		cmocka_unit_test(move_is_lost),
 		cmocka_unit_test(a_drain_loses_no_request),
 		cmocka_unit_test(asked_of_another_store),

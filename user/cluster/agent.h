@@ -5,7 +5,7 @@
  *
  *     etcd ◀──▶ store ◀──▶ protocol ◀──▶ local ◀──▶ xmcastd
  *                             ▲
- *                             └── cluster.status, cluster.move, cluster.drain ◀── xmcastctl cluster
+ *                             └── cluster.status, cluster.move, … ◀── xmcastctl cluster
  *
  * One thread. See protocol.h for what is decided, and why it is safe.
  */

@@ -23,6 +23,9 @@
 /* Some renewals. */
 #define ASK_NS 2000000000ULL
 
+/* The highest `id`: most readers of JSON keep numbers exact only up to this one. */
+#define ASK_IDS ((1ULL << 53) - 1)
+
 /* NULL: no memory. */
 json_t *ask_json(const struct node_ask *ask);
 

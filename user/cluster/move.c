@@ -143,9 +143,9 @@ int move_to(struct protocol *protocol, uint64_t now, struct view_shard *shard, c
 {
 	unsigned int to = view_find(&protocol->view, node);
 
-	shard->asked = at;
 	if (to == NO_NODE || view_rank(&protocol->view, shard, to) == NO_NODE)
 		return -ENOENT;
+	shard->asked = at;
 	/* Instead of where it was to move until now. */
 	shard->move_asked = false;
 	if (strcmp(node, protocol->settings.node) != 0)

@@ -199,8 +199,9 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 #define PROTOCOL_ASKS 16
 int protocol_ask(struct protocol *protocol, struct node_ask *ask);
 
-/* What has become of it: 0, a node obeys; -EAGAIN, no answer yet; -ENOENT, it was lost, with the
- * reason. Of the last PROTOCOL_ASKS that were lost. */
+/* What has become of it: 0, a node obeys; -EAGAIN, no answer yet, which ends; -ENOENT, it was lost,
+ * with the reason; -ESRCH: not a request of this process. Of the last PROTOCOL_ASKS that were lost.
+ */
 int protocol_asked(const struct protocol *protocol, uint64_t id, const char **reason);
 
 /* A request, of protocol_ask() or for a move of our shards, that ended without what was asked for,

@@ -56,6 +56,9 @@ void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name
 		       int64_t mod, const struct node_record *record)
 {
 	note_newest(protocol, mod);
+	/* The watch may be faster than the answer, which may be lost. */
+	if (record && strcmp(name, protocol->settings.node) == 0)
+		request_is_shown(protocol, record, mod);
 	view_see_node(&protocol->view, now, name, create, mod, record);
 }
 
@@ -329,6 +332,7 @@ bool protocol_request(struct protocol *protocol, uint64_t now, struct txn *txn)
 	if (protocol_is_ending(protocol) && any_sent(protocol, now))
 		return false;
 	if (!protocol->term && protocol->leaving) {
+		request_forget(protocol, "this node has left");
 		protocol->state = PROTOCOL_LEFT;
 		return false;
 	}
@@ -423,8 +427,7 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
 	note_newest(protocol, revision);
-	if (!protocol->ask.at && txn->own.ask.id == protocol->ask.id)
-		protocol->ask.at = revision;
+	request_is_shown(protocol, &txn->own, revision);
 	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
 	/* The watch may not have shown it yet, and what it held is to be claimed. */
 	if (txn->kind == TXN_BURY)
@@ -493,6 +496,7 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		return;
 	}
 	/* One of ours was made whose answer was lost. */
+	request_is_shown(protocol, &answer->own, answer->mod);
 	if (protocol->unresolved && protocol->lost.own.serial == answer->own.serial)
 		apply(protocol, now, &protocol->lost, answer->mod);
 	else if (!protocol->term)
@@ -508,7 +512,7 @@ static void forget_store(struct protocol *protocol, uint64_t now)
 {
 	become_absent(protocol);
 	view_forget(&protocol->view, now);
-	request_forget(protocol);
+	request_forget(protocol, "etcd's data were replaced");
 	protocol->newest = 0;
 	protocol->read = false;
 	protocol->wants_reading = true;

@@ -160,6 +160,9 @@ bool move_is_over(const struct protocol *protocol, const struct view_shard *shar
 /* What our record asks for now. */
 struct node_ask request_shown(const struct protocol *protocol);
 
+/* Our record has had this value since this revision: it says since when it has the request. */
+void request_is_shown(struct protocol *protocol, const struct node_record *own, int64_t revision);
+
 /* Answers to other nodes, for our next record. */
 void request_answers(const struct protocol *protocol, struct node_record *own);
 
@@ -170,7 +173,7 @@ void request_obey(struct protocol *protocol, uint64_t now);
 /* A request ends without a move, or drain. The reason is constant text. */
 void request_lose(struct protocol *protocol, const struct node_ask *ask, const char *reason);
 
-/* What was asked for is of another store. */
-void request_forget(struct protocol *protocol);
+/* What this node asks for is lost. */
+void request_forget(struct protocol *protocol, const char *reason);
 
 #endif

@@ -12,7 +12,9 @@ void request_lose(struct protocol *protocol, const struct node_ask *ask, const c
 	struct lost_ask *list =
 		realloc(protocol->lost_asks, (protocol->nr_lost + 1UL) * sizeof(*list));
 
-	protocol->told[protocol->nr_told++ % PROTOCOL_ASKS] = (struct lost_ask){*ask, reason};
+	if (ask->id) /* of protocol_ask() */
+		protocol->told[protocol->nr_told++ % PROTOCOL_ASKS] =
+			(struct lost_ask){*ask, reason};
 	if (!list)
 		return;
 	protocol->lost_asks = list;
@@ -33,7 +35,7 @@ int protocol_ask(struct protocol *protocol, struct node_ask *ask)
 		return -ENOENT;
 	if (protocol->nr_asks == PROTOCOL_ASKS)
 		return -EBUSY;
-	ask->id = (protocol->settings.instance + ++protocol->serial) & INT64_MAX;
+	ask->id = (protocol->settings.instance + ++protocol->serial) & ASK_IDS;
 	protocol->asks[protocol->nr_asks++] = *ask;
 	protocol->renew_at = 0;
 	return 0;
@@ -42,7 +44,10 @@ int protocol_ask(struct protocol *protocol, struct node_ask *ask)
 int protocol_asked(const struct protocol *protocol, uint64_t id, const char **reason)
 {
 	bool waits = protocol->ask_until && protocol->ask.id == id;
+	uint64_t number = (id - protocol->settings.instance) & ASK_IDS;
 
+	if (id > ASK_IDS || !number || number > protocol->serial)
+		return -ESRCH;
 	for (unsigned int i = 0; i < protocol->nr_asks; i++)
 		waits |= protocol->asks[i].id == id;
 	for (unsigned int i = 0; i < PROTOCOL_ASKS; i++) {
@@ -51,6 +56,12 @@ int protocol_asked(const struct protocol *protocol, uint64_t id, const char **re
 			return -ENOENT;
 	}
 	return waits ? -EAGAIN : 0;
+}
+
+void request_is_shown(struct protocol *protocol, const struct node_record *own, int64_t revision)
+{
+	if (!protocol->ask.at && own->ask.id == protocol->ask.id)
+		protocol->ask.at = revision;
 }
 
 struct node_ask request_shown(const struct protocol *protocol)
@@ -86,9 +97,11 @@ static void obey(struct protocol *protocol, uint64_t now, struct view_node *node
 {
 	const struct node_ask *ask = &node->record.ask;
 	struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
-	int64_t at = ask->at ? ask->at : node->ask_at;
+	/* Its record cannot have it from later on. */
+	int64_t at = ask->at && ask->at < node->mod ? ask->at : node->ask_at;
 
-	if (!ask->what || node->answered == ask->id)
+	/* A record that nobody renews may be of a process that ended long ago. */
+	if (!ask->what || node->answered == ask->id || !node->renewed)
 		return;
 	if (ask->what == ASK_MOVE ? !shard || !move_may_begin(protocol, shard)
 				  : strcmp(ask->node, protocol->settings.node) != 0)
@@ -143,10 +156,8 @@ static void hear(struct protocol *protocol, const struct node_record *record)
 	}
 }
 
-void request_forget(struct protocol *protocol)
+void request_forget(struct protocol *protocol, const char *reason)
 {
-	static const char reason[] = "etcd's data were replaced";
-
 	if (protocol->ask_until)
 		request_lose(protocol, &protocol->ask, reason);
 	for (unsigned int i = 0; i < protocol->nr_asks; i++)

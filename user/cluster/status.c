@@ -218,6 +218,10 @@ static void method_asked(void *context, const json_t *params, struct control_rep
 	if (!control_param_unsigned(params, "id", 1, INT64_MAX, &id, reply))
 		return;
 	err = protocol_asked(status->protocol, id, &reason);
+	if (err == -ESRCH) {
+		control_fail(reply, CONTROL_NOT_FOUND, "no request with the id %zu", id);
+		return;
+	}
 	reply->result = json_pack("{s:s, s:s?}", "state",
 				  !err		   ? "accepted"
 				  : err == -EAGAIN ? "waiting"

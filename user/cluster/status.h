@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What xmcastctl cluster asks xmcast-cluster, by the same protocol as xmcastd's
- * (docs/control-protocol.md): cluster.status, cluster.move, cluster.drain. Main thread.
+ * (docs/control-protocol.md): cluster.status, cluster.move, cluster.drain,
+ * cluster.asked. Main thread.
  */
 #ifndef XMCAST_CLUSTER_STATUS_H
 #define XMCAST_CLUSTER_STATUS_H

@@ -211,7 +211,8 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 	shard->cut_set = false;
 	shard->record = *record;
 	shard->record.cut = NULL;
-	if (record->asked > shard->asked)
+	/* What a change obeys was asked for before it. */
+	if (record->asked > shard->asked && record->asked < mod)
 		shard->asked = record->asked;
 	shard->exact = exact_end(view, now, record, quiet);
 	/* Of an end here, only others know no better. */
@@ -354,6 +355,7 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		  memcmp(record->leases, node->record.leases, sizeof(record->leases)) != 0;
 	if (renamed || memcmp(record->unfit, node->record.unfit, sizeof(record->unfit)) != 0)
 		note_inputs(view, now, &node->record, record);
+	node->renewed = node->mod;
 	node->term = term;
 	node->mod = mod;
 	node->seen = now;

@@ -34,6 +34,7 @@ struct view_node {
 	/* How long after its `real` the last renewals were seen, in a ring. */
 	int64_t delays[VIEW_DELAYS];
 	unsigned int nr_delays;
+	bool renewed;	   /* since it was first seen: its process runs, or did then */
 	int64_t ask_at;	   /* when its request was first seen, if that does not say it */
 	uint64_t answered; /* the id of the last one that we have answered */
 	bool accepted;	   /* and how */

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/exit_codes.h"
 #include "control/paths.h"
 #include "ctl/command.h"
@@ -48,17 +47,14 @@ static json_t *parse_shard(const char *word, const char *node)
 			 node);
 }
 
-/* Longer than a node shows a request. Further ones wait for it, which is not waited for here. */
-#define ANSWER_NS (3 * NS_PER_SECOND)
-
-/* Whether the node that a request is for obeys it: 0, or an exit code. */
+/* Whether the node that a request is for obeys it: 0, or an exit code. xmcast-cluster ends each
+ * request after some time. */
 static int wait_accepted(struct ctl *ctl, const json_t *id)
 {
-	uint64_t end = clock_ns() + ANSWER_NS;
 	bool waits = true;
 	int code = 0;
 
-	while (!code && waits && clock_ns() < end) {
+	while (!code && waits) {
 		json_t *answer = NULL;
 		const char *state;
 
@@ -74,8 +70,6 @@ static int wait_accepted(struct ctl *ctl, const json_t *id)
 		if (waits)
 			usleep(20000);
 	}
-	if (!code && waits)
-		fputs("xmcastctl: no answer yet: it waits for earlier requests\n", ctl->errors);
 	return code;
 }
 
