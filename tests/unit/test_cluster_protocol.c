@@ -244,6 +244,47 @@ static void claims_after_the_answer(void **state)
 	protocol_free(protocol);
 }
 
+/* A third node has passed the shard on to one that leaves at once, and sends it until just before
+ * we claim it: the gap counts from its end. */
+static void a_gap_after_who_has_passed_it_on(void **state)
+{
+	const struct shard_record passed = {.node = "b", .term = 3, .left = 60 * MS};
+	struct protocol *protocol = new_holder(&passed);
+	uint64_t from;
+	int64_t epoch;
+
+	protocol_see_node(protocol, TIME + 10 * MS, "b", 3, 5, NULL);
+	expect_txn(protocol, TIME + 71 * MS, TXN_CLAIM, 6);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 72 * MS, &from, &epoch), 0);
+	/* Longer by the share of the guard. */
+	assert_int_equal(from, TIME + 70 * MS + 15 * MS);
+	protocol_free(protocol);
+}
+
+/* A node whose number of shards counted has left. Others with its number may send until they have
+ * seen that. */
+static void a_gap_after_another_number_of_shards(void **state)
+{
+	const struct shard_record held = {.node = "b", .term = 1};
+	struct protocol *protocol = new_member();
+	struct node_record other = record_of(2);
+	const uint64_t left = TIME + 10 * MS;
+	uint64_t from;
+	int64_t epoch;
+
+	other.leases[0] = lease_hash(radio.name, 2);
+	protocol_see_node(protocol, TIME, "b", 1, 3, &other);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, &held);
+	protocol_see_node(protocol, left, "b", 1, 5, NULL);
+	expect_txn(protocol, left, TXN_CLAIM, 6);
+	for (unsigned int i = 1; i < 8; i++)
+		expect_txn(protocol, left + i * 100 * MS, TXN_RENEW, 6 + i);
+	assert_int_equal(protocol_until(protocol, 0, left + 700 * MS - 1, &from, &epoch), 0);
+	assert_int_not_equal(protocol_until(protocol, 0, left + 700 * MS, &from, &epoch), 0);
+	assert_int_equal(from, left + 715 * MS);
+	protocol_free(protocol);
+}
+
 /* Our own key has something that cannot be read. No other process goes on as this node: it is
  * muted, and joins again when the key has been cleared. */
 static void our_key_is_overwritten(void **state)
@@ -446,6 +487,8 @@ int main(void)
 		cmocka_unit_test(claims_an_unreadable_shard),
 		cmocka_unit_test(buries_an_unreadable_node),
 		cmocka_unit_test(claims_after_the_answer),
+		cmocka_unit_test(a_gap_after_who_has_passed_it_on),
+		cmocka_unit_test(a_gap_after_another_number_of_shards),
 		cmocka_unit_test(our_key_is_overwritten),
 		cmocka_unit_test(comes_back_unseen),
 		cmocka_unit_test(restored_with_a_higher_revision),

@@ -400,13 +400,17 @@ static void inherit(struct protocol *protocol, uint64_t now, int64_t term, int64
 }
 
 /* We have claimed the shard, whose key had this mod_revision before, and nobody has passed it on to
- * us: the gap counts from the end of the holder that is gone. */
+ * us: the gap counts from the end of the holder that is gone, or of those that may have sent it for
+ * longer: who had passed it on to that one, and nodes with another number of shards. */
 static void begin_claimed(const struct protocol *protocol, struct view_shard *shard, int64_t mod)
 {
+	uint64_t agreed = protocol->view.leases[shard->lease].agreed_at;
+	uint64_t end = shard->ended > shard->quiet ? shard->ended : shard->quiet;
+
 	if (!shard->ended || shard->ended_mod != mod || shard->record.left)
 		return;
 	shard->from_mod = shard->mod;
-	shard->from = shard->ended + protocol->settings.gap;
+	shard->from = (end > agreed ? end : agreed) + protocol->settings.gap;
 }
 
 /* A transaction was made, and what it wrote has this revision. */
