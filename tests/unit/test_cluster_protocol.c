@@ -285,6 +285,42 @@ static void a_gap_after_another_number_of_shards(void **state)
 	protocol_free(protocol);
 }
 
+/* After an interruption of the store another node may wait for an answer that does not come, for a
+ * quarter of the deadline. It is not declared dead before it can have asked again. */
+static void waits_for_others_after_an_interruption(void **state)
+{
+	const struct protocol_settings settings = {.node = "a",
+						   .instance = 1,
+						   .weight = 1,
+						   .deadline = 2000 * MS,
+						   .guard = 100 * MS,
+						   .renew = 100 * MS};
+	const struct shard_record held = {.node = "b", .term = 3};
+	const struct answer unknown = {.kind = ANSWER_UNKNOWN};
+	const struct node_record other = record_of(2);
+	struct protocol *protocol = protocol_new(&settings);
+	const uint64_t back = TIME + 3000 * MS;
+	struct txn txn;
+
+	assert_non_null(protocol);
+	assert_true(protocol_set_leases(protocol, &radio, 1) >= 0);
+	protocol_set_daemon(protocol, true);
+	protocol_reading(protocol);
+	protocol_see_all(protocol, TIME, 1);
+	expect_txn(protocol, TIME, TXN_JOIN, 2);
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, &held);
+	assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+	protocol_answer(protocol, back, &unknown);
+	for (unsigned int i = 0; i < 6; i++) {
+		expect_txn(protocol, back + i * 100 * MS, TXN_RENEW, 5 + i);
+		assert_false(protocol_request(protocol, back + i * 100 * MS, &txn));
+	}
+	expect_txn(protocol, back + 600 * MS, TXN_RENEW, 11);
+	expect_txn(protocol, back + 600 * MS, TXN_BURY, 12);
+	protocol_free(protocol);
+}
+
 /* Our own key has something that cannot be read. No other process goes on as this node: it is
  * muted, and joins again when the key has been cleared. */
 static void our_key_is_overwritten(void **state)
@@ -489,6 +525,7 @@ int main(void)
 		cmocka_unit_test(claims_after_the_answer),
 		cmocka_unit_test(a_gap_after_who_has_passed_it_on),
 		cmocka_unit_test(a_gap_after_another_number_of_shards),
+		cmocka_unit_test(waits_for_others_after_an_interruption),
 		cmocka_unit_test(our_key_is_overwritten),
 		cmocka_unit_test(comes_back_unseen),
 		cmocka_unit_test(restored_with_a_higher_revision),

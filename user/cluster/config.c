@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/trust.h"
+#include "cluster/protocol.h"
 #include "rules/load.h"
 
 #define CONFIG(member) FIELD(struct cluster_config, member)
@@ -384,7 +385,7 @@ int cluster_config_parse(const char *text, const char *file, struct cluster_conf
 	if (!err && errors->count == before)
 		check(&load, &places, file, config);
 	yaml_reader_free(load.reader);
-	config->store.timeout = config->deadline * NS_PER_MS / 4;
+	config->store.timeout = PROTOCOL_TIMEOUT(config->deadline * NS_PER_MS);
 	config->store.lag = config->deadline * NS_PER_MS / 2;
 	return err ? err : errors->count != before ? -EINVAL : 0;
 }

@@ -59,6 +59,9 @@
  * needs two. */
 #define TXN_SHARDS 60
 
+/* How long the answer to a transaction is waited for. */
+#define PROTOCOL_TIMEOUT(deadline) ((deadline) / 4)
+
 struct protocol_settings {
 	char node[CLUSTER_NAME_SIZE];
 	uint64_t instance, host; /* see struct node_record */

@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After an interruption of the store the request of another node may wait for an answer that does
- * not come, for one and a half of these, and is seen somewhat later. */
-#define FORGIVEN_PERIODS 2
-
 struct protocol *protocol_new(const struct protocol_settings *settings)
 {
 	struct protocol *protocol = calloc(1, sizeof(*protocol));
@@ -459,11 +455,14 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 
 static void done(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
-	/* After an interruption that muted us, the others have to renew their keys as well. Those
-	 * that are gone since its beginning do not: nobody waits for them much longer. */
+	/* After an interruption that muted us, the others have to renew their keys as well: each
+	 * may wait for an answer that does not come, and its next request is seen somewhat later.
+	 * Those that are gone since its beginning do not: nobody waits for them much longer. */
 	if (protocol->confirmed &&
 	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
-		view_forgive(&protocol->view, now, FORGIVEN_PERIODS * protocol->settings.renew);
+		view_forgive(&protocol->view, now,
+			     PROTOCOL_TIMEOUT(protocol->settings.deadline) +
+				     protocol->settings.renew / 2);
 	protocol->unresolved = false; /* it was not made */
 	protocol->confirmed = protocol->sent;
 	protocol->renew_at = protocol->sent + protocol->settings.renew;
