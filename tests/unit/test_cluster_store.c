@@ -22,6 +22,7 @@
 static struct etcd {
 	int listener, clients[8], watcher; /* -1: none */
 	unsigned int readings;
+	bool refuses; /* to be read */
 	int64_t revision;
 } etcd;
 
@@ -73,7 +74,8 @@ static void serve(int fd)
 		etcd.readings++;
 		snprintf(json, sizeof(json), "{\"header\":{\"revision\":\"%lld\"}}",
 			 (long long)etcd.revision);
-		reply(fd, json);
+		reply(fd,
+		      etcd.refuses ? "{\"error\":\"etcdserver: no leader\",\"code\":14}" : json);
 	} else if (strstr(request, "/v3/watch")) {
 		etcd.watcher = fd;
 		send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -186,6 +188,23 @@ static void renew(void)
 		settle();
 }
 
+/* The connection of the watch ends, as when a member of etcd dies. */
+static void break_watch(void)
+{
+	for (unsigned int i = 0; i < 8; i++) {
+		if (etcd.clients[i] == etcd.watcher)
+			etcd.clients[i] = -1;
+	}
+	close(etcd.watcher);
+	etcd.watcher = -1;
+}
+
+static void wait_watching(void)
+{
+	while (readings < 2 || !status_of().watching)
+		settle();
+}
+
 /* ---- tests ---- */
 
 static void a_watch_that_shows_our_renewals_stays(void **state)
@@ -220,8 +239,7 @@ static void a_late_watch_is_left(void **state)
 	now += MS;
 	settle();
 	assert_int_equal(status_of().watch_losses, 1);
-	while (readings < 2 || !status_of().watching)
-		settle();
+	wait_watching();
 	/* What was written before the reading need not be shown again. */
 	now += 1000 * MS;
 	settle();
@@ -234,12 +252,7 @@ static void a_watch_that_ends_begins_again(void **state)
 {
 	for (unsigned int i = 0; i < 2; i++) {
 		now += i ? 199 * MS : 200 * MS;
-		for (unsigned int j = 0; j < 8; j++) {
-			if (etcd.clients[j] == etcd.watcher)
-				etcd.clients[j] = -1;
-		}
-		close(etcd.watcher);
-		etcd.watcher = -1;
+		break_watch();
 		while (status_of().watch_losses == i)
 			settle();
 		settle();
@@ -262,8 +275,24 @@ static void a_dead_watch_is_left(void **state)
 	now += MS;
 	settle();
 	assert_int_equal(status_of().watch_losses, 1);
-	while (readings < 2 || !status_of().watching)
+	wait_watching();
+}
+
+/* While the keys cannot be read, there is no watch that could be lost once more. */
+static void a_watch_is_lost_once(void **state)
+{
+	etcd.refuses = true;
+	break_watch();
+	for (unsigned int i = 1; i <= 5; i++) {
+		now += 200 * MS;
+		while (etcd.readings < 1 + i)
+			settle();
 		settle();
+		assert_int_equal(status_of().watch_losses, 1);
+	}
+	etcd.refuses = false;
+	now += 200 * MS;
+	wait_watching();
 }
 
 int main(void)
@@ -274,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_late_watch_is_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_watch_is_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_watch_that_ends_begins_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_watch_is_lost_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

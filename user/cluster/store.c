@@ -307,12 +307,14 @@ static void follow(struct store *store, CURLcode code)
 	if (!err)
 		listener->all(listener->context, revision);
 	store->status.strange_keys += strange;
-	store->watching = WATCH_ON;
-	if (err || !call_start(&store->watch, "/v3/watch",
+	if (!err && call_start(&store->watch, "/v3/watch",
 			       etcd_watch_body(store->settings.prefix, revision + 1), 0)) {
-		next_endpoint(&store->watch);
-		watch_off(store, words);
+		store->watching = WATCH_ON;
+		return;
 	}
+	/* Keys that cannot be read are no watch that is lost. */
+	next_endpoint(&store->watch);
+	watch_off(store, words);
 }
 
 static void end_watch(struct store *store, CURLcode code)
