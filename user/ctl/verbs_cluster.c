@@ -9,6 +9,7 @@
 #include "base/exit_codes.h"
 #include "control/paths.h"
 #include "ctl/command.h"
+#include "ctl/screen.h"
 #include "ctl/show.h"
 
 /* The socket of the daemon, unless --socket names one, is not the one to ask. */
@@ -62,8 +63,10 @@ static int wait_accepted(struct ctl *ctl, const json_t *id)
 		state = json_string_value(json_object_get(answer, "state"));
 		waits = state && strcmp(state, "waiting") == 0;
 		if (state && strcmp(state, "lost") == 0) {
-			fprintf(ctl->errors, "xmcastctl: the request was lost: %s\n",
-				json_string_value(json_object_get(answer, "reason")));
+			const char *reason = json_string_value(json_object_get(answer, "reason"));
+
+			screen_print_to(ctl->errors, "xmcastctl: the request was lost: %s\n",
+					reason ? reason : "no reason was given");
 			code = EXIT_REFUSED;
 		}
 		json_decref(answer);
